@@ -1,0 +1,252 @@
+"""The command line: one thin command for each stage."""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from tilestyle import __version__
+from tilestyle.errors import UserError
+
+PathArgument = click.Path(path_type=Path)
+console = Console(highlight=False, soft_wrap=True)
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that starts or checks a run."""
+    for option in (
+        click.option("--config", "-c", type=PathArgument, help="YAML file; see configs/."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key, e.g. solver.steps=100."),
+        click.option("--weights", type=PathArgument, help="Weights file of a trained network."),
+        click.option("--cluster", metavar="KIND", help="local, threads, an address or a scheduler file."),
+        click.option("--workers", type=int, help="Workers of a local cluster."),
+    ):  # fmt: skip
+        function = option(function)
+
+    @functools.wraps(function)
+    def with_config(
+        config: Path | None,
+        overrides: tuple[str, ...],
+        weights: Path | None,
+        cluster: str | None,
+        workers: int | None,
+        **rest: Any,
+    ) -> Any:
+        from tilestyle.config import load_config
+
+        flags = {"network.weights": weights and str(weights.resolve()), "cluster.kind": cluster, "cluster.workers": workers}  # fmt: skip
+        given = [f"{key}={value}" for key, value in flags.items() if value is not None]
+        return function(config=load_config(config, [*overrides, *given]), **rest)
+
+    return with_config
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Style transfer for images of any size."""
+
+
+@cli.command()
+@click.argument("content", type=PathArgument)
+@click.argument("styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE...")
+@click.option("--output", "-o", required=True, type=PathArgument, help="The TIFF to write.")
+@click.option("--workspace", "-w", type=PathArgument, help="Where the state is kept.")
+@_options
+def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Path | None, config: Any) -> None:  # fmt: skip
+    """Stylise CONTENT in the manner of STYLE; run it again and it goes on where it stopped."""
+    from tilestyle.pipeline import default_workspace
+    from tilestyle.pipeline import run as run_pipeline
+    from tilestyle.report.progress import showing
+
+    workspace = workspace or default_workspace(output)
+    with showing(console, workspace / "tilestyle.log") as tell:
+        summary = run_pipeline(content, styles, output, config, workspace=workspace, tell=tell)
+    _print_summary(summary)
+
+
+@cli.command()
+@click.option("--output", "-o", default="out/demo.tif", type=PathArgument, show_default=True)
+@click.option("--size", default="3072x2048", metavar="WxH", show_default=True)
+@click.option("--style", default="strokes", show_default=True, help="A sample style.")
+@_options
+def demo(output: Path, size: str, style: str, config: Any) -> None:
+    """Make a sample content and style by code and stylise them, end to end."""
+    from tilestyle.images.samples import sample
+    from tilestyle.pipeline import default_workspace
+    from tilestyle.pipeline import run as run_pipeline
+    from tilestyle.report.progress import showing
+
+    width, height = _parse_size(size)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    images = sample("content", width, height), sample(style, width, height)
+    log = default_workspace(output) / "tilestyle.log"
+    with showing(console, log) as tell:
+        summary = run_pipeline(images[0], [images[1]], output, config, tell=tell)
+    _print_summary(summary)
+
+
+@cli.command()
+@click.argument("content", type=PathArgument)
+@click.argument("styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE...")
+@click.option("--workspace", "-w", required=True, type=PathArgument)
+@_options
+def ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: Any) -> None:
+    """Read the images into a new workspace."""
+    from tilestyle import pipeline, stages
+    from tilestyle.images import open_source
+    from tilestyle.report.progress import showing
+
+    store = pipeline.prepare(workspace, content, styles, config)
+    if not store.finished("ingest"):
+        with showing(console, workspace / "tilestyle.log") as tell:
+            stages.ingest(store, open_source(content), map(open_source, styles), tell)
+
+
+def _stage(name: str, text: str) -> None:
+    """Add the command of a stage that runs on a cluster with the workspace's own config."""
+
+    @cli.command(name, help=text)
+    @click.option("--workspace", "-w", required=True, type=PathArgument)
+    @click.option("--cluster", metavar="KIND", help="Instead of the workspace's.")
+    @click.option("--workers", type=int, help="Workers of a local cluster.")
+    def command(workspace: Path, cluster: str | None, workers: int | None) -> None:
+        from tilestyle import stages
+        from tilestyle.cluster.connect import connect
+        from tilestyle.config import Config
+        from tilestyle.report.progress import showing
+        from tilestyle.store.workspace import STAGES, Workspace
+
+        store = Workspace.open(workspace)
+        if store.finished(name):
+            return
+        before = STAGES[STAGES.index(name) - 1]
+        if not store.finished(before):
+            raise UserError(f"{workspace}: {before} comes before {name}; run it first")
+        changes = {"kind": cluster, "workers": workers}
+        given = {key: value for key, value in changes.items() if value is not None}
+        config = Config.model_validate(store.record["config"]).cluster.model_copy(update=given)
+        with showing(console, workspace / "tilestyle.log") as tell, connect(config) as connected:
+            getattr(stages, name)(store, connected, tell)
+
+
+_stage("pyramid", "Build the Gaussian pyramids.")
+_stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
+
+
+@cli.command()
+@click.option("--workspace", "-w", required=True, type=PathArgument)
+@click.option("--output", "-o", required=True, type=PathArgument, help="The TIFF to write.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A key of output.")
+def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
+    """Write the result of a workspace as a TIFF."""
+    from tilestyle import pipeline, stages
+    from tilestyle.config import load_config
+    from tilestyle.report.progress import showing
+    from tilestyle.store.workspace import Workspace
+
+    pipeline.check_output(output)
+    store = Workspace.open(workspace)
+    if not store.finished("stylize"):
+        raise UserError(f"{workspace}: stylize comes before export; run it first")
+    config = load_config(None, overrides, base=store.record["config"])
+    with showing(console, workspace / "tilestyle.log") as tell:
+        stages.export(store, output, config.output, tell)
+
+
+@cli.command()
+@click.argument("workspace", type=PathArgument)
+def status(workspace: Path) -> None:
+    """Say where a run stands."""
+    from tilestyle.report.status import print_status
+    from tilestyle.store.workspace import Workspace
+
+    print_status(console, Workspace.open(workspace))
+
+
+@cli.command()
+@click.argument("workspace", type=PathArgument)
+@click.option("--reference", "-r", type=PathArgument, help="Workspace of the whole-image solve (configs/whole-image.yaml).")  # fmt: skip
+def score(workspace: Path, reference: Path | None) -> None:
+    """Score a finished run, alone or as ratios to a whole-image solve."""
+    from tilestyle.report.compare import print_scores
+    from tilestyle.store.workspace import Workspace
+
+    print_scores(
+        console, Workspace.open(workspace), Workspace.open(reference) if reference else None
+    )
+
+
+@cli.command()
+@click.argument("kind", metavar="content|STYLE")
+@click.option("--size", default="3072x2048", metavar="WxH", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--output", "-o", required=True, type=PathArgument, help="The TIFF to write.")
+def sample(kind: str, size: str, seed: int, output: Path) -> None:
+    """Paint a sample image by code: a content, or a style ("style" is strokes)."""
+    import numpy as np
+
+    from tilestyle.images import write_tiff
+    from tilestyle.images.samples import sample as paint
+    from tilestyle.pipeline import check_output
+
+    check_output(output)
+    width, height = _parse_size(size)
+    image = paint("strokes" if kind == "style" else kind, width, height, seed)
+    write_tiff(
+        output,
+        image.rows(512),
+        width=width,
+        height=height,
+        dtype=np.dtype(np.uint8),
+        dpi=300.0,
+        compression="lzw",
+        software=f"tilestyle {__version__}",
+    )
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise UserError(f"--size {text}: write it as WIDTHxHEIGHT in pixels, e.g. 3072x2048")
+    return int(width), int(height)
+
+
+def _print_summary(summary: Any) -> None:
+    megapixels = summary.width * summary.height / 1e6
+    console.print(
+        f"[bold]{summary.output}[/]: {summary.width} x {summary.height} px "
+        f"({megapixels:.1f} Mpx), {summary.levels} levels, {summary.patches} patches at the finest"
+    )
+    console.print(
+        f"{summary.seconds:.0f} s, {summary.seconds and megapixels / summary.seconds:.3f} Mpx/s; "
+        f"seam {summary.scores.seam:.3f}, detail in overlaps {summary.scores.detail:.3f} "
+        "(1 is none to be seen)"
+    )
+    console.print(f"state kept in {summary.workspace}; delete it when you are content")
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's mistake is one line and exit code 2."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its findings become UserError
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error), error.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; run the same command again to go on", 75)
+    except OSError as error:
+        _fail(f"{error.filename or 'tilestyle'}: {error.strerror or error}", 2)
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"tilestyle: {message}", err=True)
+    sys.exit(code)

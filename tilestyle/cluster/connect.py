@@ -1,0 +1,128 @@
+"""Connect to a Dask cluster by name, and run graphs on it."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster, as_completed
+
+from tilestyle.config import Cluster as ClusterConfig
+from tilestyle.errors import UserError
+
+CONFIG = {
+    # state is in the workspace: there is nothing that spilling could save
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    # a long task in native code must not look like a dead worker
+    "distributed.scheduler.worker-ttl": "30 minutes",
+    # back-pressure: ready tasks wait at the scheduler, a worker has one or two
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        # glibc would give every freed chunk back and fetch it again
+        "MALLOC_TRIM_THRESHOLD_": "4294967296",
+        "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    },
+}
+
+Done = Callable[[Any], None]
+
+
+class Cluster:
+    """A connected cluster.
+
+    Attributes:
+        client: Dask's client.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @property
+    def workers(self) -> int:
+        """Workers at this moment."""
+        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    def run(self, graph: Sequence[Any], done: Done | None = None) -> list[Any]:
+        """Run the tasks of one graph.
+
+        Args:
+            graph: Delayed values; what they share is computed once.
+            done: Called with each value as it completes; the cluster forgets it then.
+
+        Returns:
+            The values, in the order of `graph`.
+
+        Raises:
+            UserError: A task failed for a reason that the user can mend.
+        """
+        futures = self.client.compute(list(graph))
+        place = {future.key: i for i, future in enumerate(futures)}
+        results: list[Any] = [None] * len(futures)
+        waiting = as_completed(futures, with_results=True)
+        del futures
+        try:
+            for future, result in waiting:
+                results[place[future.key]] = result
+                future.release()
+                if done:
+                    done(result)
+        except KilledWorker as error:
+            raise UserError(
+                f"{error.task}: its worker died again and again, out of memory perhaps; take "
+                "smaller patches (patch.core) or fewer workers, then run the same command again"
+            ) from error
+        return results
+
+
+@contextmanager
+def connect(config: ClusterConfig) -> Iterator[Cluster]:
+    """A cluster of the configured kind, for as long as the context lasts.
+
+    Raises:
+        UserError: No scheduler answers, or the kind is unknown.
+    """
+    with dask.config.set(CONFIG):
+        if config.kind in ("local", "threads"):
+            yield from _local(config)
+        else:
+            yield from _remote(config.kind)
+
+
+def _local(config: ClusterConfig) -> Iterator[Cluster]:
+    workers = config.workers or max(len(os.sched_getaffinity(0)) // config.threads, 1)
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=config.kind == "local",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=40,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield Cluster(client)
+
+
+def _remote(address: str) -> Iterator[Cluster]:
+    if Path(address).is_file():
+        where: dict[str, Any] = {"scheduler_file": address}
+    elif "://" in address or ":" in address:
+        where = {"address": address}
+    else:
+        raise UserError(
+            f"--cluster {address}: neither local, threads, a scheduler's address "
+            "(tcp://host:8786) nor an existing scheduler file"
+        )
+    try:
+        client = Client(**where, timeout="30s")
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UserError(f"--cluster {address}: no scheduler answers there") from error
+    with client:
+        client.wait_for_workers(1, timeout="300s")
+        yield Cluster(client)

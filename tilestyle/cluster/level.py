@@ -1,0 +1,123 @@
+"""What a worker holds of one level: arrays, grid, network and style targets, set up once."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tilestyle.admm.grid import Box, Grid, make_grid
+from tilestyle.config import Config
+from tilestyle.config import Network as NetworkConfig
+from tilestyle.store.workspace import Workspace
+from tilestyle.style.build import build_network, pick_device, weigh
+from tilestyle.style.network import Network
+from tilestyle.style.objective import Objective, Weights
+
+ALIGN = 32
+"""Patch origins are multiples of the largest stride of any network's style layers."""
+
+
+@dataclass(frozen=True)
+class LevelRef:
+    """Names a level for a worker anywhere; small, hashable, picklable.
+
+    Attributes:
+        root: The workspace.
+        run: Its random name, so that a new workspace in an old place is not taken for the old.
+        level: 0 is the finest.
+    """
+
+    root: str
+    run: str
+    level: int
+
+
+class Level:
+    """One level of one workspace, as a task sees it."""
+
+    def __init__(self, ref: LevelRef) -> None:
+        self.ref = ref
+        self.workspace = Workspace(Path(ref.root))
+        record = self.workspace.record
+        self.config = Config.model_validate(record["config"])
+        shape = record["shapes"][ref.level]
+        self.shape: tuple[int, int] = (shape[0], shape[1])
+        self.grid = self.grid_of(self.shape)
+        self.style_arrays = [
+            self.workspace.array(f"style/{n}/{level}")
+            for n, level in enumerate(record["style_levels"][ref.level])
+        ]
+
+    def grid_of(self, shape: tuple[int, int]) -> Grid:
+        """The patch grid of an image at this level: content or style."""
+        patch = self.config.patch
+        return make_grid(*shape, patch.core, patch.overlap, patch.blend, ALIGN)
+
+    @cached_property
+    def network(self) -> Network:
+        """The feature network, shared by all levels of this process."""
+        return _network(self.config.network)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where this worker computes."""
+        return pick_device(self.config.network.device)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """Layers that fit the smaller of content and styles at this level."""
+        shapes = [self.shape, *(array.shape[1:] for array in self.style_arrays)]
+        height, width = (min(shape[axis] for shape in shapes) for axis in (0, 1))
+        return weigh(self.config.loss, self.network, height, width)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The level's objective; the style's targets have been measured before."""
+        target = self.workspace.load_target(self.ref.level)
+        styles = {name: self.tensor(gram) for name, gram in target.items()}
+        return Objective(self.network, self.weights, styles)
+
+    @cached_property
+    def content(self) -> zarr.Array[Any]:
+        """Pixels of the content."""
+        return self.workspace.array(f"content/{self.ref.level}")
+
+    def state(self, name: str, generation: int) -> zarr.Array[Any]:
+        """An array of the level's state: x, moments, z, z_moments or u."""
+        return self.workspace.array(f"levels/{self.ref.level}/{name}/{generation % 2}")
+
+    def tensor(self, array: NDArray[np.float32]) -> Tensor:
+        """On the worker's device."""
+        return torch.from_numpy(array).to(self.device)
+
+
+@lru_cache(maxsize=2)
+def _network(config: NetworkConfig) -> Network:
+    return build_network(config)
+
+
+@lru_cache(maxsize=4)
+def _level(ref: LevelRef) -> Level:
+    return Level(ref)
+
+
+def open_level(ref: LevelRef) -> Level:
+    """The level, from this process's cache; fixes the number of threads of the calling task.
+
+    A result's last bits may depend on that number, so the config, not the machine, sets it.
+    """
+    level = _level(ref)
+    if torch.get_num_threads() != level.config.cluster.threads:
+        torch.set_num_threads(level.config.cluster.threads)
+    return level
+
+
+def patch_index(patch: int, box: Box, inside: Box) -> tuple[int, slice, slice, slice]:
+    """Index of `inside` in a (patches, channels, ph, pw) array whose patch has `box`."""
+    return (patch, slice(None), *inside.index(box))

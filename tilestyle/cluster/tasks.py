@@ -1,0 +1,162 @@
+"""The tasks: each reads generation k from the workspace and writes whole chunks of k + 1.
+
+What passes between tasks is small: statistics, and receipts that say that something is written.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tilestyle.admm import sharing
+from tilestyle.admm.consensus import Array, residuals, u_update, x_update
+from tilestyle.admm.grid import Box, Patch
+from tilestyle.admm.sharing import Statistics
+from tilestyle.cluster.level import Level, LevelRef, open_level, patch_index
+from tilestyle.store.pyramid import expand, reduce
+from tilestyle.store.workspace import Workspace, read_box, read_pixels
+from tilestyle.style.engine import Moments, Problem, solve
+from tilestyle.style.objective import measure
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A z-update is written.
+
+    Attributes:
+        patch: Index of the patch.
+        content: Content term of the patch at the start of the update.
+        style: Style term of the patch against its own target, likewise.
+    """
+
+    patch: int
+    content: float
+    style: float
+
+
+def reduce_block(root: str, image: str, level: int, box: Box) -> int:
+    """Write one block of `image`/`level` from the next finer level; returns its pixels."""
+    workspace = Workspace(Path(root))
+    finer = workspace.array(f"{image}/{level - 1}")
+    height, width = finer.shape[1:]
+    pixels = reduce(lambda b: read_box(finer, b), (height, width), box)
+    workspace.array(f"{image}/{level}")[(slice(None), *box.index())] = pixels
+    return box.height * box.width
+
+
+def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:
+    """CF(S) of one patch of a style image, for all layers that count."""
+    level = open_level(ref)
+    image = level.style_arrays[style]
+    grid = level.grid_of((image.shape[1], image.shape[2]))
+    pixels = level.tensor(read_pixels(image, grid[patch].box))
+    with torch.no_grad():
+        features = level.network.features(pixels, level.weights.layers)
+    return measure(features, level.tensor(grid.window(grid[patch])))
+
+
+def begin_block(ref: LevelRef, block: int, coarser: int) -> int:
+    """X of one block at iteration 0: the coarser level's result, or the content at the coarsest.
+
+    Args:
+        ref: The level.
+        block: Index of the patch whose core is written.
+        coarser: Generation in which the coarser level ended; -1 at the coarsest level.
+    """
+    level = open_level(ref)
+    core = level.grid[block].core
+    if coarser < 0:
+        x = read_pixels(level.content, core)
+    else:
+        below = open_level(LevelRef(ref.root, ref.run, ref.level + 1))
+        source = below.state("x", coarser)
+        x = expand(lambda b: read_box(source, b), below.shape, core)
+    level.state("x", 0)[(slice(None), *core.index())] = x
+    return core.height * core.width
+
+
+def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
+    """CF(R_i X), weighted by the patch's window."""
+    level = open_level(ref)
+    where = level.grid[patch]
+    x = level.tensor(read_box(level.state("x", t), where.box))
+    window = level.tensor(level.grid.window(where))
+    return measure(level.objective.style_features(x), window)
+
+
+def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
+    """Dual and z of one patch, generation t + 1; see `admm.algorithm`."""
+    level = open_level(ref)
+    solver = level.config.solver
+    where = level.grid[patch]
+    own = patch_index(patch, where.box, where.box)
+    x = read_box(level.state("x", t), where.box)
+    centre, penalty = x, None
+    if solver.rho:
+        u = np.zeros_like(x)
+        if t:
+            u = u_update(level.state("u", t)[own], level.state("z", t)[own], x)
+        level.state("u", t + 1)[own] = u
+        centre = x - u
+        window = level.grid.window(where)
+        penalty = level.tensor(np.float32(solver.rho) * window * (window < 1))
+    problem = Problem(
+        content=level.tensor(read_pixels(level.content, where.box)),
+        mean={name: level.tensor(m) for name, m in sharing.means(mean).items()},
+        centre=level.tensor(centre),
+        penalty=penalty,
+    )
+    solution = solve(
+        level.objective,
+        problem,
+        level.tensor(x),
+        solver.inner_steps,
+        optimizer=solver.optimizer,
+        rate=solver.rate,
+        moments=_read_moments(level, t, where),
+    )
+    level.state("z", t + 1)[own] = _numpy(solution.z)
+    if solution.moments is not None:
+        pair = torch.cat([solution.moments.first, solution.moments.second])
+        level.state("z_moments", t + 1)[own] = _numpy(pair)
+    return Receipt(patch, solution.content, solution.style)
+
+
+def _read_moments(level: Level, t: int, where: Patch) -> Moments | None:
+    if level.config.solver.optimizer != "adam" or t == 0:
+        return None
+    first, second = level.tensor(read_box(level.state("moments", t), where.box)).chunk(2)
+    return Moments(first, second, t * level.config.solver.inner_steps)
+
+
+def x_block(ref: LevelRef, t: int, block: int, receipts: list[Receipt]) -> Statistics:
+    """Consensus of X, and of the moments, on one core, generation t + 1; its residuals.
+
+    The receipts are not read: they make the task wait for the patches that it does read.
+    """
+    level = open_level(ref)
+    where = level.grid[block]
+    core = (slice(None), *where.core.index())
+    z = _parts(level, "z", t + 1, where)
+    x = x_update(level.grid, where, z)
+    level.state("x", t + 1)[core] = x
+    if level.config.solver.optimizer == "adam":
+        moments = _parts(level, "z_moments", t + 1, where)
+        level.state("moments", t + 1)[core] = x_update(level.grid, where, moments)
+    before = read_box(level.state("x", t), where.core)
+    return residuals(level.grid, where, x, before, z)
+
+
+def _parts(level: Level, name: str, generation: int, block: Patch) -> list[tuple[Patch, Array]]:
+    array = level.state(name, generation)
+    parts = []
+    for patch in level.grid.covering(block):
+        common = patch.box & block.core
+        parts.append((patch, np.asarray(array[patch_index(patch.index, patch.box, common)])))
+    return parts
+
+
+def _numpy(tensor: Tensor) -> Array:
+    return tensor.float().cpu().numpy()

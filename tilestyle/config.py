@@ -1,0 +1,224 @@
+"""Every knob, with its unit, range and default, in one model."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tilestyle.errors import UserError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class Network(_Section):
+    """The feature network."""
+
+    name: Literal["scattering", "vgg19", "vgg19-small"] = "scattering"
+    """scattering needs no weights; vgg19 is torchvision's, vgg19-small the 16x distilled one."""
+    weights: str | None = None
+    """File of weights; None: torch hub's cache."""
+    padding: Literal["zeros", "reflect"] | None = None
+    """Border of VGG's convolutions; None: what the weights were trained with."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network; losses are float32 always."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the workers compute; auto: a GPU where there is one."""
+
+
+class Loss(_Section):
+    """Eq. (1): alpha * content + beta * style, both relative to the features of the style."""
+
+    alpha: Weight | None = None
+    """Weight of the content term; None: the network's preset. More keeps more of the content."""
+    beta: Weight = 1.0
+    """Weight of the style term."""
+    content_layers: dict[str, Weight] | None = None
+    """Layer: weight; None: the network's preset."""
+    style_layers: dict[str, Weight] | None = None
+    """Layer: weight; None: the network's preset."""
+
+
+class Style(_Section):
+    """The style image."""
+
+    scale: float = Field(1.0, gt=0, le=16)
+    """Short side of the style over that of the content, at every level; smaller: finer strokes.
+    A style with fewer pixels than that keeps its own size."""
+
+
+class Pyramid(_Section):
+    """The Gaussian pyramid."""
+
+    coarsest: int = Field(128, ge=32)
+    """The coarsest level's short side is the smallest that is at least this, in pixels."""
+
+
+class Patch(_Section):
+    """The patches of every level."""
+
+    core: int | None = Field(512, ge=32)
+    """Largest core, in pixels, a multiple of 32; None: one patch, the whole image."""
+    overlap: int = Field(32, ge=0)
+    """Pixels that a patch adds to its core on each inner side, a multiple of 32."""
+    blend: int = Field(16, ge=0)
+    """Pixels of each band of 2 * overlap over which neighbours are averaged, even."""
+
+
+class Solver(_Section):
+    """The optimisation of every level."""
+
+    steps: int = Field(160, ge=0)
+    """Inner steps of the coarsest level; 0: the content comes out as it went in."""
+    decay: float = Field(0.5, gt=0, le=1)
+    """Steps of a level over those of the next coarser one."""
+    min_steps: int = Field(20, ge=0)
+    """No level takes fewer, unless steps is smaller."""
+    inner_steps: int = Field(5, ge=1)
+    """Steps of a z-update: K; a level takes steps / K iterations T, rounded up."""
+    optimizer: Literal["adam", "lbfgs"] = "adam"
+    """lbfgs starts each z-update afresh: give it inner_steps of 10 or more."""
+    rate: float = Field(0.02, gt=0, le=1)
+    """Step of Adam, in units of the pixel range."""
+    rho: float = Field(0.0, ge=0)
+    """Weight of the proximal term, in the overlaps; see docs/adr/0005."""
+
+    def iterations(self, level: int, levels: int) -> int:
+        """T of a level; level 0 is the finest of `levels`."""
+        steps = self.steps * self.decay ** (levels - 1 - level)
+        steps = max(round(steps), min(self.min_steps, self.steps))
+        return -(-steps // self.inner_steps)
+
+
+class Output(_Section):
+    """The finished file."""
+
+    depth: Literal["auto", "8", "16"] = "auto"
+    """Bits a sample; auto: as the content."""
+    dpi: float | None = Field(None, gt=0)
+    """Dots per inch; None: as the content, 300 where it has none."""
+    compression: Literal["auto", "lzw", "deflate", "zstd", "none"] = "auto"
+    """auto: lzw at 8 bits, deflate at 16."""
+    tile: int = Field(512, ge=64, le=4096, multiple_of=16)
+    """Side of a TIFF tile, in pixels."""
+
+
+class Cluster(_Section):
+    """Who computes; the result's bytes do not depend on it."""
+
+    kind: str = "local"
+    """local (processes), threads, a scheduler's address, or the path of a scheduler file."""
+    workers: int | None = Field(None, ge=1)
+    """Workers of local and threads; None: one for each core and thread of a task."""
+    threads: int = Field(1, ge=1)
+    """Threads of one task. Another number may change the last bits of a result."""
+
+
+class Config(_Section):
+    """The whole configuration."""
+
+    network: Network = Network()
+    loss: Loss = Loss()
+    style: Style = Style()
+    pyramid: Pyramid = Pyramid()
+    patch: Patch = Patch()
+    solver: Solver = Solver()
+    output: Output = Output()
+    cluster: Cluster = Cluster()
+
+    def identity(self) -> dict[str, Any]:
+        """What a workspace's pixels depend on: all but who computes and how it is written."""
+        model = self.model_dump(
+            mode="json", exclude={"output": True, "cluster": {"kind", "workers"}}
+        )
+        return dict(model)
+
+
+def load_config(
+    path: Path | None = None, overrides: Iterable[str] = (), base: Mapping[str, Any] | None = None
+) -> Config:
+    """The effective configuration.
+
+    Args:
+        path: YAML file; None for the defaults alone.
+        overrides: `section.key=value`, the value in YAML; later ones win.
+        base: Values below those of the file.
+
+    Raises:
+        UserError: No such file, not YAML, an unknown key (with the nearest known one), or a
+            value out of range.
+    """
+    tree: dict[str, Any] = {}
+    _merge(tree, base or {})
+    if path is not None:
+        _merge(tree, _read_yaml(path))
+    for override in overrides:
+        _merge(tree, _parse_override(override))
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{path or 'config'}: {_explain(error)}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise UserError(f"{path}: cannot read the config: {reason}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{where}: not YAML; see configs/ for examples") from error
+    if not isinstance(tree or {}, dict):
+        raise UserError(f"{path}: a config is a mapping of sections; see configs/ for examples")
+    return tree or {}
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"--set {text}: write it as section.key=value, e.g. solver.steps=100")
+    try:
+        tree = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {text}: the value is not YAML") from error
+    for part in reversed(key.strip().split(".")):
+        tree = {part: tree}
+    return dict(tree)
+
+
+def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0)
+        return f"unknown key {key}; did you mean {near[0]}?"
+    return f"{key}: {first['msg'].lower()} (got {first['input']!r})"
+
+
+def known_keys() -> list[str]:
+    """All keys as `section.key`."""
+    sections = {name: field.annotation for name, field in Config.model_fields.items()}
+    keys = [
+        f"{name}.{key}"
+        for name, section in sections.items()
+        if isinstance(section, type) and issubclass(section, BaseModel)
+        for key in section.model_fields
+    ]
+    return [*sections, *keys]

@@ -1,0 +1,109 @@
+"""JPEG, PNG, WebP and the other formats of libvips, except TIFF."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyvips
+
+from tilestyle.errors import UserError
+from tilestyle.images.bands import rebanded
+from tilestyle.images.color import Pixels, pick_profile, transform
+
+_MM_PER_INCH = 25.4
+# What libvips reports, in pixels per mm, for files that tell no resolution.
+_NO_RESOLUTION = (1.0, 2.834, 72 / _MM_PER_INCH)
+# After each crop libvips empties its buffers of 8 or 16 lines, and a stream cannot go back to
+# what was in them.
+_BUFFER_ROWS = 128
+_WHITE = {"uchar": 255.0, "ushort": 65535.0}
+
+
+class VipsSource:
+    """An image decoded by libvips, upright, flattened on white, in sRGB.
+
+    Bands stream from the file, except where rows come out of order: an image that EXIF turns or
+    flips upside down is decoded once to memory or, above 100 MB, to a temporary file; libvips
+    also holds progressive JPEG, interlaced PNG, WebP, GIF and HEIF whole.
+
+    Args:
+        path: The file.
+        profile: ICC profile to assume where the file embeds none.
+
+    Raises:
+        UserError: The file is not an image, or it is damaged.
+    """
+
+    def __init__(self, path: Path, profile: bytes | None = None) -> None:
+        self.name = path.name
+        self._path = path
+        self._profile = profile
+        try:
+            raw = self._load("sequential")
+            self._turn = raw.get("orientation") if raw.get_typeof("orientation") else 1
+            image = self._upright()
+        except pyvips.Error as error:
+            raise self._unreadable(error) from error
+        self.width: int = image.width
+        self.height: int = image.height
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8 if image.format == "uchar" else np.uint16)
+        self.dpi = _dpi(raw, "yres" if self._turn >= 5 else "xres")
+
+    def rows(self, step: int) -> Iterator[Pixels]:
+        """Bands of `step` rows; see `Source.rows`."""
+        return rebanded(self._chunks(step), step)
+
+    def _chunks(self, step: int) -> Iterator[Pixels]:
+        """Bands that end where the buffers of libvips do, about `step` rows high."""
+        chunk = _BUFFER_ROWS * max(1, step // _BUFFER_ROWS)
+        try:
+            image = self._upright()
+            for top in range(0, self.height, chunk):
+                band = image.crop(0, top, self.width, min(chunk, self.height - top)).numpy()
+                yield np.ascontiguousarray(np.moveaxis(band, -1, 0))
+        except pyvips.Error as error:
+            raise self._unreadable(error) from error
+
+    def _load(self, access: str) -> Any:
+        # A source, because a bare path could end in "[options]".
+        source = pyvips.Source.new_from_file(os.fsencode(self._path))
+        return pyvips.Image.new_from_source(source, "", access=access, fail_on="error")
+
+    def _upright(self) -> Any:
+        # Orientations 1 and 2 keep the order of the rows.
+        image = self._load("sequential" if self._turn <= 2 else "random")
+        return self._to_srgb(image.autorot())
+
+    def _to_srgb(self, image: Any) -> Any:
+        embedded = None
+        if image.get_typeof("icc-profile-data"):
+            embedded = image.get("icc-profile-data")
+        if image.hasalpha():
+            image = image.flatten(background=[_WHITE.get(image.format, 1.0)])
+        if image.format in _WHITE and image.bands in (1, 3, 4):
+            profile = pick_profile(embedded, self._profile, image.bands)
+            if profile is None and image.bands == 4:
+                profile = bytes(pyvips.Image.profile_load("cmyk"))
+            if profile is not None:
+                image = transform(image, profile, name=self.name)
+        return image.colourspace("srgb" if image.format == "uchar" else "rgb16")
+
+    def _unreadable(self, error: pyvips.Error) -> UserError:
+        if "not in a known format" in str(error):
+            return UserError(
+                f"{self.name}: not an image in a known format; use TIFF, JPEG, PNG or WebP"
+            )
+        reason = "; ".join(dict.fromkeys(str(error).split("\n")[1:])).strip(" ;")
+        return UserError(
+            f"{self.name}: the image is damaged or truncated"
+            + (f" ({' '.join(reason.split())})" if reason else "")
+            + "; copy or export it again"
+        )
+
+
+def _dpi(image: Any, field: str) -> float | None:
+    density = float(image.get(field))
+    told = image.get_typeof("resolution-unit") and density != 1.0
+    return density * _MM_PER_INCH if told or density not in _NO_RESOLUTION else None

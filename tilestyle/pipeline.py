@@ -1,0 +1,211 @@
+"""The main job, on one screen: images in, each level from coarse to fine, a TIFF out."""
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tilestyle import stages
+from tilestyle.admm.grid import make_grid
+from tilestyle.cluster.connect import connect
+from tilestyle.cluster.level import ALIGN
+from tilestyle.config import Config
+from tilestyle.errors import UserError
+from tilestyle.images import Source, open_source
+from tilestyle.report.events import Listener, silent
+from tilestyle.report.scores import Scores, score_image
+from tilestyle.store.pyramid import level_shapes
+from tilestyle.store.workspace import Workspace, check_space, exists
+from tilestyle.style.build import build_network, weigh
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run leaves.
+
+    Attributes:
+        output: The TIFF.
+        workspace: Where the state lies; it may be deleted.
+        height: Of the result, in pixels.
+        width: Of the result, in pixels.
+        levels: Pyramid levels.
+        patches: Patches of the finest level.
+        seconds: Time of this command; less than the whole where it went on from before.
+        scores: Of the result, without a reference.
+    """
+
+    output: Path
+    workspace: Path
+    height: int
+    width: int
+    levels: int
+    patches: int
+    seconds: float
+    scores: Scores
+
+
+def run(
+    content: Path | Source,
+    styles: Sequence[Path | Source],
+    output: Path,
+    config: Config,
+    *,
+    workspace: Path | None = None,
+    tell: Listener = silent,
+) -> Summary:
+    """Stylise `content`; run again with the same arguments, it goes on where it stopped.
+
+    Args:
+        content: An image file, or an open image.
+        styles: One or more; of several, the mean of their statistics is the style.
+        output: The TIFF to write.
+        config: Every knob.
+        workspace: Where the state is kept; None: beside the output, ending in .tilestyle.
+        tell: Is told how it goes.
+
+    Raises:
+        UserError: Something that the caller can mend; nothing half-written is left as output.
+    """
+    start = time.perf_counter()
+    check_output(output)
+    store = prepare(workspace or default_workspace(output), content, styles, config)
+    if not all(map(store.finished, ("ingest", "pyramid", "stylize"))):
+        with connect(config.cluster) as cluster:
+            if not store.finished("ingest"):
+                stages.ingest(store, _open(content), [_open(style) for style in styles], tell)
+            if not store.finished("pyramid"):
+                stages.pyramid(store, cluster, tell)
+            if not store.finished("stylize"):
+                stages.stylize(store, cluster, tell)
+    stages.export(store, output, config.output, tell)
+    return summarize(store, output, time.perf_counter() - start)
+
+
+def default_workspace(output: Path) -> Path:
+    """Beside the output: print.tif keeps its state in print.tilestyle."""
+    return output.with_suffix(".tilestyle")
+
+
+def prepare(
+    root: Path, content: Path | Source, styles: Sequence[Path | Source], config: Config
+) -> Workspace:
+    """The workspace of a run: a new one, or that of the same run begun before.
+
+    Everything that can be refused is refused here, before anything is written.
+
+    Raises:
+        UserError: An image, the config or the workspace does not do, or there is no space.
+    """
+    if not styles:
+        raise UserError("no style: give at least one style image")
+    images = [content, *styles]
+    record = _plan([_open(image) for image in images], config)
+    record["inputs"] = [_fingerprint(image) for image in images]
+    if not exists(root):
+        check_space(root, int(record["bytes"]))
+        return Workspace.create(root, record)
+    workspace = Workspace.open(root)
+    _compare(workspace, record)
+    # who computes and how it is written may differ from run to run
+    workspace.commit(config=record["config"])
+    return workspace
+
+
+def _open(image: Path | Source) -> Source:
+    return open_source(image) if isinstance(image, Path) else image
+
+
+def _plan(sources: Sequence[Source], config: Config) -> dict[str, Any]:
+    """The record of a new workspace: config, levels, sizes, space."""
+    content, *styles = sources
+    shapes = level_shapes((content.height, content.width), config.pyramid.coarsest)
+    style_shapes = [level_shapes((s.height, s.width), config.pyramid.coarsest // 2) for s in styles]
+    style_levels = [
+        [_style_level(level, shapes[0], ladder, config) for ladder in style_shapes]
+        for level in range(len(shapes))
+    ]
+    grid = make_grid(*shapes[0], config.patch.core, config.patch.overlap, config.patch.blend, ALIGN)
+    network = build_network(config.network)
+    weigh(config.loss, network, *shapes[0])
+    pixels = sum(h * w for ladder in (shapes, *style_shapes) for h, w in ladder)
+    # x and moments in two generations, what patches hand over likewise, all in float32
+    ph, pw = grid.patch_shape
+    state = 4 * 2 * (9 * content.height * content.width + 9 * len(grid) * ph * pw)
+    return {
+        "config": config.model_dump(mode="json"),
+        "identity": config.identity(),
+        "shapes": [list(shape) for shape in shapes],
+        "style_shapes": [[list(shape) for shape in ladder] for ladder in style_shapes],
+        "style_levels": style_levels,
+        "dtype": content.dtype.name,
+        "dpi": content.dpi,
+        "bytes": 6 * pixels + state + 3 * content.dtype.itemsize * content.height * content.width,
+    }
+
+
+def _style_level(
+    level: int, content: tuple[int, int], ladder: Sequence[tuple[int, int]], config: Config
+) -> int:
+    """The level of a style whose size, relative to the content's, is nearest style.scale."""
+    wanted = config.style.scale * min(content)
+    nearest = level + round(math.log2(min(ladder[0]) / wanted))
+    return min(max(nearest, 0), len(ladder) - 1)
+
+
+def _fingerprint(image: Path | Source) -> dict[str, Any]:
+    if isinstance(image, Path):
+        with image.open("rb") as file:
+            return {"name": image.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"name": image.name, "size": [image.height, image.width]}
+
+
+def _compare(workspace: Workspace, record: dict[str, Any]) -> None:
+    """Refuse to go on with other images or another config."""
+    old = workspace.record
+    where = f"{workspace.root}: is the workspace of another run"
+    advice = "choose another --workspace, or delete this one"
+    for before, now in zip(old["inputs"], record["inputs"], strict=False):
+        if before != now:
+            raise UserError(f"{where}: it was made from {before['name']}, {advice}")
+    if len(old["inputs"]) != len(record["inputs"]):
+        raise UserError(f"{where}: the number of styles differs; {advice}")
+    for section, values in record["identity"].items():
+        for key, now in values.items():
+            before = old["identity"].get(section, {}).get(key)
+            if before != now:
+                raise UserError(f"{where}: {section}.{key} was {before}, now {now}; {advice}")
+
+
+def check_output(output: Path) -> None:
+    """Refuse an output that cannot be written, before hours are spent.
+
+    Raises:
+        UserError: It does not end in .tif, is a folder, or its folder does not exist.
+    """
+    if output.suffix.lower() not in (".tif", ".tiff"):
+        raise UserError(f"{output}: the output is a TIFF; let its name end in .tif")
+    if output.is_dir():
+        raise UserError(f"{output}: is a folder; give the name of a file")
+    if not output.resolve().parent.is_dir():
+        raise UserError(f"{output}: its folder does not exist; make it first")
+
+
+def summarize(workspace: Workspace, output: Path, seconds: float) -> Summary:
+    """Score the result and say what there is."""
+    record = workspace.record
+    config = Config.model_validate(record["config"])
+    patch = config.patch
+    grid = make_grid(*record["shapes"][0], patch.core, patch.overlap, patch.blend, ALIGN)
+    return Summary(
+        output=output,
+        workspace=workspace.root,
+        height=record["shapes"][0][0],
+        width=record["shapes"][0][1],
+        levels=len(record["shapes"]),
+        patches=len(grid),
+        seconds=seconds,
+        scores=score_image(stages.result_array(workspace), grid),
+    )

@@ -1,0 +1,115 @@
+"""How good a tiled result is: seams, detail in the overlaps, and the objective itself.
+
+Every figure is meant as a ratio to that of a whole-image solve with the same network, levels,
+steps and start.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tilestyle.admm.grid import Axis, Box, Grid
+from tilestyle.store.workspace import read_box
+
+BLOCK = 2048
+HALO = 2
+"""Pixels around a window that its local mean of 5 x 5 needs."""
+NEAR = 8
+"""Lines nearer to a border than this are not compared with it."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of one image on one grid; nan where the grid has no inner border.
+
+    Attributes:
+        seam: Mean absolute difference across the borders of cores, over the median of the same
+            across lines from 8 px to half a core away.
+        detail: Energy of the image minus its 5 x 5 mean inside the overlap bands, over that
+            beside them.
+    """
+
+    seam: float
+    detail: float
+
+
+def score_image(x: Any, grid: Grid) -> Scores:
+    """Scores of an image, streamed.
+
+    Args:
+        x: (3, height, width) array, of numpy or zarr.
+        grid: The patch grid that made it, or that of the tiled run that it is compared with.
+    """
+    axes = (grid.rows, grid.columns)
+    profiles = [profile / profile.max().clip(1e-12) for profile in _profiles(x)]
+    differences, energies = profiles[:2], profiles[2:]
+    return Scores(
+        seam=_mean([r for a, d in zip(axes, differences, strict=True) for r in _seams(a, d)]),
+        detail=_mean([r for a, e in zip(axes, energies, strict=True) for r in _bands(a, e)]),
+    )
+
+
+def _profiles(x: Any) -> list[NDArray[np.float64]]:
+    """Sums along the rows and along the columns: of differences across lines, of detail energy."""
+    _, height, width = x.shape
+    rows, columns = np.zeros((2, height)), np.zeros((2, width))
+    for y in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            core = Box(y, min(y + BLOCK, height), left, min(left + BLOCK, width))
+            down, across, energy = _local(x, core)
+            rows[0, core.y0 : core.y1] += down.sum(axis=1)
+            columns[0, core.x0 : core.x1] += across.sum(axis=0)
+            rows[1, core.y0 : core.y1] += energy.sum(axis=1)
+            columns[1, core.x0 : core.x1] += energy.sum(axis=0)
+    return [rows[0], columns[0], rows[1], columns[1]]
+
+
+def _local(x: Any, core: Box) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """|X - X above|, |X - X left| and detail energy of every pixel of a box, over the channels."""
+    around = Box(core.y0 - HALO, core.y1 + HALO, core.x0 - HALO, core.x1 + HALO)
+    inside = around & Box(0, x.shape[1], 0, x.shape[2])
+    beyond = (
+        (0, 0),
+        (inside.y0 - around.y0, around.y1 - inside.y1),
+        (inside.x0 - around.x0, around.x1 - inside.x1),
+    )
+    window = np.pad(read_box(x, inside).astype(np.float32), beyond, mode="edge")
+    middle = window[:, HALO:-HALO, HALO:-HALO]
+    down = np.abs(middle - window[:, HALO - 1 : -HALO - 1, HALO:-HALO]).sum(axis=0)
+    across = np.abs(middle - window[:, HALO:-HALO, HALO - 1 : -HALO - 1]).sum(axis=0)
+    mean = sum(window[:, :, i : i + core.width] for i in range(5)) / 5
+    mean = sum(mean[:, i : i + core.height] for i in range(5)) / 5
+    return down, across, np.square(middle - mean).sum(axis=0)
+
+
+def _seams(axis: Axis, differences: NDArray[np.float64]) -> list[float]:
+    half = axis.core // 2
+    ratios = []
+    for k in range(1, axis.count):
+        border = axis.core_span(k)[0]
+        before = differences[max(border - half, 1) : border - NEAR]
+        after = differences[border + NEAR + 1 : border + half]
+        ratios.append(float(differences[border] / np.median(np.concatenate([before, after]))))
+    return ratios
+
+
+def _bands(axis: Axis, energies: NDArray[np.float64]) -> list[float]:
+    band = axis.overlap
+    ratios = []
+    for k in range(1, axis.count if band else 0):
+        border = axis.core_span(k)[0]
+        inside = energies[border - band : border + band]
+        beside = np.concatenate(
+            [
+                energies[max(border - 3 * band, 0) : border - band],
+                energies[border + band : border + 3 * band],
+            ]
+        )
+        ratios.append(float(inside.mean() / beside.mean()))
+    return ratios
+
+
+def _mean(ratios: list[float]) -> float:
+    return float(np.mean(ratios)) if ratios else float("nan")

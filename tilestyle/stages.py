@@ -1,0 +1,230 @@
+"""The four stages. Each goes on from what the workspace's record says is done."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tilestyle import __version__
+from tilestyle.admm.sharing import Statistics, means
+from tilestyle.cluster.connect import Cluster
+from tilestyle.cluster.graph import begin_graph, iteration_graph, pyramid_graph, style_graph
+from tilestyle.cluster.level import Level, LevelRef
+from tilestyle.cluster.tasks import Receipt
+from tilestyle.config import Config, Output
+from tilestyle.images import Source, write_tiff
+from tilestyle.report.events import (
+    Advanced,
+    IterationDone,
+    LevelStarted,
+    Listener,
+    PatchDone,
+    StageFinished,
+    StageStarted,
+)
+from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, sizes
+
+
+def ingest(workspace: Workspace, content: Source, styles: Iterable[Source], tell: Listener) -> None:
+    """Stream the images into the workspace, row band by row band."""
+    sources = {"content/0": content} | {f"style/{n}/0": s for n, s in enumerate(styles)}
+    start = time.perf_counter()
+    tell(StageStarted("ingest", sum(s.width * s.height for s in sources.values())))
+    for path, source in sources.items():
+        array = workspace.create_image(path, (source.height, source.width), source.dtype)
+        y = 0
+        for band in source.rows(IMAGE_CHUNK):
+            array[:, y : y + band.shape[1]] = band
+            y += band.shape[1]
+            tell(Advanced(band.shape[1] * source.width))
+    workspace.finish("ingest")
+    tell(StageFinished("ingest", time.perf_counter() - start))
+
+
+def pyramid(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
+    """Build the Gaussian pyramids of content and styles, each level from the one before."""
+    record = workspace.record
+    images = {"content": record["shapes"]}
+    images |= {f"style/{n}": shapes for n, shapes in enumerate(record["style_shapes"])}
+    start = time.perf_counter()
+    tell(StageStarted("pyramid", sum(sizes(shapes[1:]) for shapes in images.values())))
+    for image, shapes in images.items():
+        for level, shape in enumerate(shapes[1:], start=1):
+            workspace.create_image(f"{image}/{level}", shape, np.uint16)
+            graph = pyramid_graph(str(workspace.root), image, level, shape)
+            cluster.run(graph, lambda pixels: tell(Advanced(pixels)))
+    workspace.finish("pyramid")
+    tell(StageFinished("pyramid", time.perf_counter() - start))
+
+
+def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
+    """All levels, coarse to fine, from the last committed iteration on."""
+    start = time.perf_counter()
+    record = workspace.record
+    config = Config.model_validate(record["config"])
+    shapes = record["shapes"]
+    progress = record.get("progress")
+    tell(StageStarted("stylize", *_work(config, shapes, progress)))
+    for level in reversed(range(len(shapes))):
+        if progress and progress["level"] < level:
+            continue
+        if not progress or progress["level"] > level:
+            _begin(workspace, cluster, level)
+            progress = workspace.record["progress"]
+        _iterate(workspace, cluster, level, progress["iteration"], tell)
+        progress = workspace.record["progress"]
+    _drop_state(workspace, level=0)
+    workspace.finish("stylize", seconds=record.get("seconds", 0) + time.perf_counter() - start)
+    tell(StageFinished("stylize", time.perf_counter() - start))
+
+
+def _work(config: Config, shapes: list[Any], progress: Any) -> tuple[float, float]:
+    """All work of the stage, and what of it is done, in pixel iterations."""
+    total = done = 0.0
+    for level, (height, width) in enumerate(shapes):
+        iterations = config.solver.iterations(level, len(shapes))
+        total += height * width * iterations
+        if progress and progress["level"] <= level:
+            done += (
+                height
+                * width
+                * (progress["iteration"] if progress["level"] == level else iterations)
+            )
+    return total, done
+
+
+def level_ref(workspace: Workspace, level: int) -> LevelRef:
+    """The name of a level for tasks."""
+    return LevelRef(str(workspace.root.resolve()), workspace.record["run"], level)
+
+
+def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
+    """Measure the style, create the level's state, scale the coarser level's X up; commit."""
+    ref = level_ref(workspace, number)
+    level = Level(ref)
+    _create_state(workspace, level)
+    grids = [level.grid_of((a.shape[1], a.shape[2])) for a in level.style_arrays]
+    found: list[Statistics] = cluster.run(style_graph(ref, grids))
+    # several styles: their mean, each counting alike whatever its size
+    parts = [means(statistics) for statistics in found]
+    workspace.save_target(
+        number,
+        {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]},
+    )
+    before = workspace.record.get("progress")
+    cluster.run(begin_graph(ref, level.grid, before["iteration"] if before else -1))
+    workspace.commit(progress={"level": number, "iteration": 0})
+    if before:
+        _drop_state(workspace, level=number + 1)
+
+
+def _create_state(workspace: Workspace, level: Level) -> None:
+    solver, grid = level.config.solver, level.grid
+    folder = f"levels/{level.ref.level}"
+    for generation in (0, 1):
+        workspace.create_iterate(f"{folder}/x/{generation}", grid, 3)
+        workspace.create_patches(f"{folder}/z/{generation}", grid, 3)
+        if solver.optimizer == "adam":
+            workspace.create_iterate(f"{folder}/moments/{generation}", grid, 6)
+            workspace.create_patches(f"{folder}/z_moments/{generation}", grid, 6)
+        if solver.rho:
+            workspace.create_patches(f"{folder}/u/{generation}", grid, 3)
+
+
+def _drop_state(workspace: Workspace, level: int) -> None:
+    """Delete what a finished level no longer needs; X stays."""
+    for name in ("z", "z_moments", "u", "moments"):
+        workspace.drop(f"levels/{level}/{name}")
+
+
+def _iterate(
+    workspace: Workspace, cluster: Cluster, number: int, first: int, tell: Listener
+) -> None:
+    """Iterations of one level; each is one graph, then one commit."""
+    level = Level(level_ref(workspace, number))
+    shapes = workspace.record["shapes"]
+    iterations = level.config.solver.iterations(number, len(shapes))
+    tell(LevelStarted(number, len(shapes), *level.shape, len(level.grid), iterations))
+    share = level.shape[0] * level.shape[1] / len(level.grid)
+
+    def done(result: object) -> None:
+        if isinstance(result, Receipt):
+            tell(PatchDone(result.patch))
+            tell(Advanced(share))
+
+    for t in range(first, iterations):
+        start = time.perf_counter()
+        mean, residual, *receipts = cluster.run(iteration_graph(level.ref, t, level.grid), done)
+        event = _summarize(level, t, mean, residual, receipts, time.perf_counter() - start)
+        workspace.commit(
+            progress={"level": number, "iteration": t + 1},
+            history=[*workspace.record["history"], asdict(event)],
+        )
+        tell(event)
+
+
+def _summarize(
+    level: Level,
+    t: int,
+    mean: Statistics,
+    residual: Statistics,
+    receipts: list[Receipt],
+    seconds: float,
+) -> IterationDone:
+    objective = level.objective
+    grams = {name: level.tensor(m) for name, m in means(mean).items()}
+    style = float(objective.style_term(grams, objective.styles))
+    areas = [patch.core.height * patch.core.width for patch in level.grid]
+    content = float(np.average([receipt.content for receipt in receipts], weights=areas))
+    return IterationDone(
+        level=level.ref.level,
+        iteration=t + 1,
+        objective=objective.weights.alpha * content + objective.weights.beta * style,
+        content=content,
+        style=style,
+        primal=float(np.sqrt(residual["primal"][0])),
+        dual=float(np.sqrt(residual["dual"][0])),
+        seconds=seconds,
+    )
+
+
+def result_array(workspace: Workspace) -> Any:
+    """The finest level's X, (3, height, width) float32."""
+    generation = workspace.record["progress"]["iteration"] % 2
+    return workspace.array(f"levels/0/x/{generation}")
+
+
+def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -> None:
+    """Write the result as a tiled TIFF, one row of tiles at a time."""
+    start = time.perf_counter()
+    record = workspace.record
+    x = result_array(workspace)
+    height, width = x.shape[1:]
+    deep = config.depth == "16" or (config.depth == "auto" and record["dtype"] == "uint16")
+    dtype = np.dtype(np.uint16 if deep else np.uint8)
+    tell(StageStarted("export", height * width))
+
+    def bands() -> Iterator[NDArray[Any]]:
+        top = np.float32(np.iinfo(dtype).max)
+        for y in range(0, height, config.tile):
+            band = x[:, y : y + config.tile]
+            yield np.rint(np.clip(band, 0, 1) * top).astype(dtype)
+            tell(Advanced(band.shape[1] * width))
+
+    automatic = "deflate" if deep else "lzw"
+    write_tiff(
+        output,
+        bands(),
+        width=width,
+        height=height,
+        dtype=dtype,
+        dpi=config.dpi or record["dpi"] or 300.0,
+        compression=automatic if config.compression == "auto" else config.compression,
+        tile=config.tile,
+        software=f"tilestyle {__version__}",
+    )
+    tell(StageFinished("export", time.perf_counter() - start))

@@ -1,0 +1,200 @@
+"""The workspace: one zarr group with everything that a run reads, keeps and can go on from.
+
+    content/<level>              (3, h, w) uint8 or uint16, sRGB-encoded; level 0 is the finest
+    style/<n>/<level>            the same of each style
+    target/<level>/<layer>       CF(S), (channels, channels) float32
+    levels/<level>/x/<g>         the iterate X, (3, h, w) float32; g: generation, 0 or 1
+    levels/<level>/moments/<g>   means of gradient and square, averaged like X, (6, h, w)
+    levels/<level>/z/<g>         what each patch hands over, (patches, 3, ph, pw)
+    levels/<level>/z_moments/<g> its moments, (patches, 6, ph, pw)
+    levels/<level>/u/<g>         its dual, (patches, 3, ph, pw), where rho is not zero
+
+Every chunk is written whole, by one task, once a generation: tasks read generation k and write
+k + 1, so that a task may run twice. The group's attributes are the commit record: they change in
+one atomic write after each stage and iteration, and nothing counts that they do not mention.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from tilestyle.admm.grid import Box, Grid
+from tilestyle.errors import UserError
+
+FORMAT = 1
+IMAGE_CHUNK = 512
+PATCH_CHUNK = 64
+"""Side of the pieces into which a patch's chunk is sharded: a neighbour reads its strip alone."""
+STAGES = ("ingest", "pyramid", "stylize", "export")
+
+
+class Workspace:
+    """A run's state on disk.
+
+    Attributes:
+        root: Path of the zarr group.
+        group: The group.
+    """
+
+    def __init__(self, root: Path, mode: Any = "r+") -> None:
+        self.root = root
+        self.group = zarr.open_group(str(root), mode=mode, zarr_format=3)
+
+    @classmethod
+    def create(cls, root: Path, record: Mapping[str, Any]) -> "Workspace":
+        """A new workspace with its first commit.
+
+        Raises:
+            UserError: The folder holds something else, or cannot be made.
+        """
+        if root.exists() and any(root.iterdir()):
+            raise UserError(f"{root}: is not empty and no workspace; choose another --workspace")
+        try:
+            workspace = cls(root, mode="w")
+        except OSError as error:
+            raise UserError(f"{root}: cannot make the workspace: {error.strerror}") from error
+        workspace.commit(
+            format=FORMAT,
+            run=uuid.uuid4().hex,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            stages=[],
+            history=[],
+            **record,
+        )
+        return workspace
+
+    @classmethod
+    def open(cls, root: Path) -> "Workspace":
+        """An existing workspace.
+
+        Raises:
+            UserError: There is none, or it is of another format.
+        """
+        if not exists(root):
+            raise UserError(f"{root}: no workspace; make one with `tilestyle ingest` or `run`")
+        workspace = cls(root)
+        if workspace.record.get("format") != FORMAT:
+            raise UserError(f"{root}: made by another version of tilestyle; start a new workspace")
+        return workspace
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The commit record."""
+        return dict(self.group.attrs.asdict())
+
+    def commit(self, **changes: Any) -> None:
+        """Change the record in one atomic write."""
+        self.group.attrs.update(changes)
+
+    def finish(self, stage: str, **changes: Any) -> None:
+        """Commit the end of a stage."""
+        self.commit(stages=[*self.record["stages"], stage], **changes)
+
+    def finished(self, stage: str) -> bool:
+        """Whether a stage is done."""
+        return stage in self.record["stages"]
+
+    def array(self, path: str) -> zarr.Array[Any]:
+        """An array of the group, by path."""
+        found = self.group[path]
+        if not isinstance(found, zarr.Array):
+            raise KeyError(path)
+        return found
+
+    def create_image(self, path: str, shape: tuple[int, int], dtype: Any) -> zarr.Array[Any]:
+        """A (3, height, width) array of integer pixels, compressed."""
+        chunk = tuple(min(IMAGE_CHUNK, n) for n in shape)
+        return self.group.create_array(
+            path, shape=(3, *shape), chunks=(3, *chunk), dtype=dtype, overwrite=True
+        )
+
+    def create_iterate(self, path: str, grid: Grid, channels: int) -> zarr.Array[Any]:
+        """A (channels, height, width) float32 array, one chunk for each core of the grid."""
+        return self._create_raw(
+            path,
+            shape=(channels, grid.rows.length, grid.columns.length),
+            chunks=(channels, grid.rows.core, grid.columns.core),
+        )
+
+    def create_patches(self, path: str, grid: Grid, channels: int) -> zarr.Array[Any]:
+        """A (patches, channels, ph, pw) float32 array, one shard for each patch."""
+        padded = tuple(-(-n // PATCH_CHUNK) * PATCH_CHUNK for n in grid.patch_shape)
+        return self._create_raw(
+            path,
+            shape=(len(grid), channels, *padded),
+            chunks=(1, channels, PATCH_CHUNK, PATCH_CHUNK),
+            shards=(1, channels, *padded),
+        )
+
+    def _create_raw(self, path: str, **layout: Any) -> zarr.Array[Any]:
+        # float noise does not compress; the time is better spent elsewhere
+        return self.group.create_array(
+            path, dtype="float32", fill_value=0, compressors=None, overwrite=True, **layout
+        )
+
+    def save_target(self, level: int, grams: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep the style's correlations of a level."""
+        for layer, gram in grams.items():
+            self.group.create_array(f"target/{level}/{layer}", data=gram, overwrite=True)
+
+    def load_target(self, level: int) -> dict[str, NDArray[np.float32]]:
+        """The style's correlations of a level, by layer."""
+        target = self.group[f"target/{level}"]
+        if not isinstance(target, zarr.Group):
+            raise KeyError(f"target/{level}")
+        return {name: np.asarray(array[:]) for name, array in target.arrays()}
+
+    def drop(self, path: str) -> None:
+        """Delete a group or an array, if there is one."""
+        if path in self.group:
+            del self.group[path]
+
+
+def exists(root: Path) -> bool:
+    """Whether a folder holds a zarr group with a commit record."""
+    if not (root / "zarr.json").is_file():
+        return False
+    return "format" in zarr.open_group(str(root), mode="r").attrs
+
+
+def read_pixels(image: zarr.Array[Any], box: Box) -> NDArray[np.float32]:
+    """A window of an integer image as float32, 0 to 1: (3, height, width)."""
+    pixels = np.asarray(image[(slice(None), *box.index())])
+    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+
+
+def read_box(array: zarr.Array[Any], box: Box) -> NDArray[Any]:
+    """A window of an image or iterate: (channels, height, width)."""
+    return np.asarray(array[(slice(None), *box.index())])
+
+
+def check_space(root: Path, needed: int) -> None:
+    """Refuse a run that cannot fit.
+
+    Raises:
+        UserError: Fewer than `needed` bytes are free where the workspace lies.
+    """
+    import shutil
+
+    folder = next(p for p in (root, *root.resolve().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{root}: not enough space: the run needs {_gib(needed)}, {_gib(free)} are free; "
+            "make space or choose another --workspace"
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+def sizes(shapes: Sequence[tuple[int, int]]) -> int:
+    """Pixels of all levels."""
+    return sum(h * w for h, w in shapes)

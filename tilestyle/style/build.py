@@ -1,0 +1,89 @@
+"""From config to network: names, weights files, device and precision."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tilestyle.config import Loss
+from tilestyle.config import Network as NetworkConfig
+from tilestyle.errors import UserError
+from tilestyle.style.network import Network, usable
+from tilestyle.style.objective import Weights
+from tilestyle.style.scattering import Scattering
+from tilestyle.style.vgg import load_vgg
+
+FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg19-small": "vgg19-small16x.pth"}
+"""Names under which torch hub keeps the weights."""
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a config: "auto" is a GPU where there is one.
+
+    Raises:
+        UserError: "cuda" without a GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("network.device: cuda, but torch finds no GPU; use auto or cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def weights_file(config: NetworkConfig) -> Path:
+    """Where a trained network's weights lie.
+
+    Raises:
+        UserError: They are not there; the message says the three ways to go on.
+    """
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / FILES[config.name]
+    path = Path(config.weights).expanduser() if config.weights else cached
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no weights for {config.name}. Give the file with --weights FILE, or put it "
+            f"at {cached}, or go on without weights: --set network.name=scattering"
+        )
+    return path
+
+
+def build_network(config: NetworkConfig) -> Network:
+    """The network of a config, frozen, on its device and in its precision.
+
+    Raises:
+        UserError: Weights are missing or not those of the network, or there is no such device.
+    """
+    device = pick_device(config.device)
+    network: Network
+    if config.name == "scattering":
+        network = Scattering()
+    else:
+        network = load_vgg(config.name, weights_file(config), config.padding)
+    if isinstance(network, nn.Module):
+        network.requires_grad_(False).eval()
+        network.to(device=device, dtype=getattr(torch, config.precision))
+    return network
+
+
+def weigh(config: Loss, network: Network, height: int, width: int) -> Weights:
+    """Layers and weights for images of which the smallest is (height, width).
+
+    Layers that are too deep for such images are left out.
+
+    Raises:
+        UserError: The config names a layer that the network does not have.
+    """
+    preset = network.preset
+    content = preset.content if config.content_layers is None else config.content_layers
+    style = preset.style if config.style_layers is None else config.style_layers
+    for key, layers in (("content_layers", content), ("style_layers", style)):
+        for name in layers:
+            if name not in network.layers:
+                known = ", ".join(network.layers)
+                raise UserError(f"loss.{key}: no layer {name}; the network has {known}")
+    fit = usable(network.layers, height, width)
+    return Weights(
+        content={name: weight for name, weight in content.items() if name in fit and weight},
+        style={name: weight for name, weight in style.items() if name in fit and weight},
+        alpha=preset.content_weight if config.alpha is None else config.alpha,
+        beta=config.beta,
+    )

@@ -1,0 +1,159 @@
+"""The engine: Gatys' optimisation of one patch, a plain function on tensors."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tilestyle.style.losses import Grams
+from tilestyle.style.objective import Objective
+
+Optimizer = Literal["adam", "lbfgs"]
+BETAS = (0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Line 1 of Algorithm 1 for one patch.
+
+    Attributes:
+        content: R_i C, (3, height, width) float32, 0 to 1.
+        mean: Correlations of the whole iterate, mean_j CF_j: the patch aims at
+            CF(S) + CF_i(start) - mean, see `admm.sharing`.
+        centre: R_i X - u_i, (3, height, width): where the proximal term pulls to.
+        penalty: rho * w_i, (height, width), zero where no other patch has weight; None for no
+            proximal term.
+    """
+
+    content: Tensor
+    mean: Grams
+    centre: Tensor
+    penalty: Tensor | None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """State of Adam: means of the gradient and of its square, (3, height, width) each."""
+
+    first: Tensor
+    second: Tensor
+    steps: int
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a z-update leaves.
+
+    Attributes:
+        z: (3, height, width) float32, 0 to 1.
+        moments: State of Adam after the last step; None for L-BFGS.
+        content: Content term at the start; not a number where no step was taken.
+        style: Style term at the start, of the patch's correlations against its own target;
+            with one patch that is the style term of f.
+    """
+
+    z: Tensor
+    moments: Moments | None
+    content: float
+    style: float
+
+
+def solve(
+    objective: Objective,
+    problem: Problem,
+    start: Tensor,
+    steps: int,
+    *,
+    optimizer: Optimizer,
+    rate: float,
+    moments: Moments | None = None,
+) -> Solution:
+    """z_i <- argmin_z alpha ||F(R_i C) - F(z)||^2 + beta ||T_i - CF(z)||^2 + prox, approximately.
+
+    The losses are means, multiplied by the number of pixels: the gradient of a pixel then does
+    not depend on the size of the patch or the image, and is that of the whole image's objective
+    at the first step, up to the patch's borders.
+
+    Args:
+        objective: The level's objective.
+        problem: The patch's part of it.
+        start: R_i X, the warm start.
+        steps: Steps of Adam, or evaluations at most of L-BFGS.
+        optimizer: "adam" keeps pixels in range after each step; "lbfgs" minimises f(clip(z)).
+        rate: Step of Adam, in units of the pixel range; L-BFGS searches along a line instead.
+        moments: State to go on from; None to start afresh. Ignored by L-BFGS.
+    """
+    z = start.detach().clone().requires_grad_(True)
+    loss = _Loss(objective, problem)
+    if optimizer == "adam":
+        after: Moments | None = _adam(z, loss, steps, rate, moments)
+    else:
+        _lbfgs(z, loss, steps)
+        after = None
+    content, style = loss.first or (math.nan, math.nan)
+    return Solution(z.detach().clamp(0, 1), after, content, style)
+
+
+class _Loss:
+    """The patch's loss; what does not change between steps is computed once."""
+
+    def __init__(self, objective: Objective, problem: Problem) -> None:
+        self.objective = objective
+        self.problem = problem
+        self.reference = objective.content_features(problem.content)
+        self.pixels = problem.content[0].numel()
+        self.targets: Grams | None = None
+        self.first: tuple[float, float] | None = None
+
+    def __call__(self, z: Tensor) -> Tensor:
+        objective, problem = self.objective, self.problem
+        features = objective.features(z)
+        grams = objective.grams(features)
+        if self.targets is None:
+            self.targets = {
+                j: objective.styles[j] + (g.detach() - problem.mean[j]) for j, g in grams.items()
+            }
+        content = objective.content_term(features, self.reference)
+        style = objective.style_term(grams, self.targets)
+        if self.first is None:
+            self.first = (float(content.detach()), float(style.detach()))
+        total = objective.weights.alpha * content + objective.weights.beta * style
+        total = self.pixels * total
+        if problem.penalty is not None:
+            total = total + (problem.penalty * (z - problem.centre).square()).sum()
+        return total
+
+
+def _adam(
+    z: Tensor, loss: Callable[[Tensor], Tensor], steps: int, rate: float, moments: Moments | None
+) -> Moments:
+    adam = torch.optim.Adam([z], lr=rate, betas=BETAS)
+    if moments is not None:
+        adam.state[z] = {
+            "step": torch.tensor(float(moments.steps)),
+            "exp_avg": moments.first.clone(),
+            "exp_avg_sq": moments.second.clone(),
+        }
+    for _ in range(steps):
+        (z.grad,) = torch.autograd.grad(loss(z), z)
+        adam.step()
+        with torch.no_grad():
+            z.clamp_(0, 1)
+    state = adam.state[z]
+    return Moments(state["exp_avg"], state["exp_avg_sq"], int(state["step"]))
+
+
+def _lbfgs(z: Tensor, loss: Callable[[Tensor], Tensor], steps: int) -> None:
+    lbfgs = torch.optim.LBFGS(
+        [z], max_iter=steps, max_eval=steps, history_size=10, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        total = loss(z.clamp(0, 1))
+        (z.grad,) = torch.autograd.grad(total, z)
+        return total.detach()
+
+    lbfgs.step(closure)

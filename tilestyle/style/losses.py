@@ -1,0 +1,50 @@
+"""The two losses of Eq. (1), window-weighted, so that those of patches add up to the image's."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Grams = Mapping[str, Tensor]
+
+
+def cell_weights(window: Tensor, rows: int, columns: int) -> Tensor:
+    """A (height, width) window averaged over the cells of a feature map, (rows, columns)."""
+    return F.adaptive_avg_pool2d(window[None], (rows, columns))[0]
+
+
+def gram(features: Tensor, weights: Tensor) -> Tensor:
+    """Correlations CF of features, weighted by position.
+
+    Args:
+        features: (channels, rows, columns), any floating type.
+        weights: (rows, columns) float32, not negative, not all zero.
+
+    Returns:
+        (channels, channels) float32: sum_p w_p F_p F_p^T / sum_p w_p.
+    """
+    flat = features.float().flatten(1)
+    return (flat * weights.flatten()) @ flat.T / weights.sum()
+
+
+def content_loss(features: Tensor, reference: Tensor, weights: Tensor) -> Tensor:
+    """||F(X) - F(C)||^2 per feature, weighted by position: a float32 scalar."""
+    error = (features.float() - reference.float()).square().mean(dim=0)
+    return (error * weights).sum() / weights.sum()
+
+
+def style_loss(grams: Grams, targets: Grams, styles: Grams, layers: Mapping[str, float]) -> Tensor:
+    """sum_j w_j ||CF_j - T_j||^2 / ||CF_j(S)||^2, a float32 scalar.
+
+    Args:
+        grams: Correlations of the image.
+        targets: What they are to become.
+        styles: Correlations of the style: the measure that makes layers comparable.
+        layers: Weight w_j of each layer; they are taken relative to their sum.
+    """
+    terms = [
+        weight * (grams[j] - targets[j]).square().sum() / styles[j].square().sum()
+        for j, weight in layers.items()
+    ]
+    return torch.stack(terms).sum() / sum(layers.values())
