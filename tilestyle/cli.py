@@ -17,19 +17,38 @@ PathArgument = click.Path(path_type=Path)
 console = Console(highlight=False, soft_wrap=True)
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that starts or checks a run."""
-    for option in (
-        click.option("--config", "-c", type=PathArgument, help="YAML file; see configs/."),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one key, e.g. solver.steps=100."),
-        click.option("--weights", type=PathArgument, help="Weights file of a trained network."),
-        click.option("--cluster", metavar="KIND", help="local, threads, an address or a scheduler file."),
-        click.option("--workers", type=int, help="Workers of a local cluster."),
-    ):  # fmt: skip
-        function = option(function)
+config_option = click.option("--config", "-c", type=PathArgument, help="YAML file; see configs/.")
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. solver.steps=100."
+)
+weights_option = click.option("--weights", type=PathArgument, help="Of a trained network.")
+cluster_option = click.option(
+    "--cluster", metavar="KIND", help="local, threads, an address or a scheduler file."
+)
+workers_option = click.option("--workers", type=int, help="Workers of a local cluster.")
+output_option = click.option(
+    "--output", "-o", required=True, type=PathArgument, help="The TIFF to write."
+)
+workspace_option = click.option(
+    "--workspace", "-w", required=True, type=PathArgument, help="Where the state is kept."
+)
+size_option = click.option("--size", default="3072x2048", metavar="WxH", show_default=True)
+content_argument = click.argument("content", type=PathArgument)
+styles_argument = click.argument(
+    "styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE..."
+)
 
+
+def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that make up a config, and hand it over as `config`."""
+
+    @workers_option
+    @cluster_option
+    @weights_option
+    @set_option
+    @config_option
     @functools.wraps(function)
-    def with_config(
+    def command(
         config: Path | None,
         overrides: tuple[str, ...],
         weights: Path | None,
@@ -39,11 +58,15 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from tilestyle.config import load_config
 
-        flags = {"network.weights": weights and str(weights.resolve()), "cluster.kind": cluster, "cluster.workers": workers}  # fmt: skip
+        flags = {
+            "network.weights": weights and str(weights.resolve()),
+            "cluster.kind": cluster,
+            "cluster.workers": workers,
+        }
         given = [f"{key}={value}" for key, value in flags.items() if value is not None]
         return function(config=load_config(config, [*overrides, *given]), **rest)
 
-    return with_config
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,12 +76,14 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("content", type=PathArgument)
-@click.argument("styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE...")
-@click.option("--output", "-o", required=True, type=PathArgument, help="The TIFF to write.")
-@click.option("--workspace", "-w", type=PathArgument, help="Where the state is kept.")
-@_options
-def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Path | None, config: Any) -> None:  # fmt: skip
+@content_argument
+@styles_argument
+@output_option
+@click.option("--workspace", "-w", type=PathArgument, help="Default: OUTPUT's, .tilestyle.")
+@_with_config
+def run(
+    content: Path, styles: tuple[Path, ...], output: Path, workspace: Path | None, config: Any
+) -> None:
     """Stylise CONTENT in the manner of STYLE; run it again and it goes on where it stopped."""
     from tilestyle.pipeline import default_workspace
     from tilestyle.pipeline import run as run_pipeline
@@ -72,9 +97,9 @@ def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Path |
 
 @cli.command()
 @click.option("--output", "-o", default="out/demo.tif", type=PathArgument, show_default=True)
-@click.option("--size", default="3072x2048", metavar="WxH", show_default=True)
+@size_option
 @click.option("--style", default="strokes", show_default=True, help="A sample style.")
-@_options
+@_with_config
 def demo(output: Path, size: str, style: str, config: Any) -> None:
     """Make a sample content and style by code and stylise them, end to end."""
     from tilestyle.images.samples import sample
@@ -92,10 +117,10 @@ def demo(output: Path, size: str, style: str, config: Any) -> None:
 
 
 @cli.command()
-@click.argument("content", type=PathArgument)
-@click.argument("styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE...")
-@click.option("--workspace", "-w", required=True, type=PathArgument)
-@_options
+@content_argument
+@styles_argument
+@workspace_option
+@_with_config
 def ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: Any) -> None:
     """Read the images into a new workspace."""
     from tilestyle import pipeline, stages
@@ -112,9 +137,9 @@ def _stage(name: str, text: str) -> None:
     """Add the command of a stage that runs on a cluster with the workspace's own config."""
 
     @cli.command(name, help=text)
-    @click.option("--workspace", "-w", required=True, type=PathArgument)
-    @click.option("--cluster", metavar="KIND", help="Instead of the workspace's.")
-    @click.option("--workers", type=int, help="Workers of a local cluster.")
+    @workspace_option
+    @cluster_option
+    @workers_option
     def command(workspace: Path, cluster: str | None, workers: int | None) -> None:
         from tilestyle import stages
         from tilestyle.cluster.connect import connect
@@ -140,9 +165,9 @@ _stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
 
 
 @cli.command()
-@click.option("--workspace", "-w", required=True, type=PathArgument)
-@click.option("--output", "-o", required=True, type=PathArgument, help="The TIFF to write.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A key of output.")
+@workspace_option
+@output_option
+@set_option
 def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
     """Write the result of a workspace as a TIFF."""
     from tilestyle import pipeline, stages
@@ -171,7 +196,12 @@ def status(workspace: Path) -> None:
 
 @cli.command()
 @click.argument("workspace", type=PathArgument)
-@click.option("--reference", "-r", type=PathArgument, help="Workspace of the whole-image solve (configs/whole-image.yaml).")  # fmt: skip
+@click.option(
+    "--reference",
+    "-r",
+    type=PathArgument,
+    help="Workspace of the whole-image solve (configs/whole-image.yaml).",
+)
 def score(workspace: Path, reference: Path | None) -> None:
     """Score a finished run, alone or as ratios to a whole-image solve."""
     from tilestyle.report.compare import print_scores
@@ -184,9 +214,9 @@ def score(workspace: Path, reference: Path | None) -> None:
 
 @cli.command()
 @click.argument("kind", metavar="content|STYLE")
-@click.option("--size", default="3072x2048", metavar="WxH", show_default=True)
+@size_option
 @click.option("--seed", default=0, show_default=True)
-@click.option("--output", "-o", required=True, type=PathArgument, help="The TIFF to write.")
+@output_option
 def sample(kind: str, size: str, seed: int, output: Path) -> None:
     """Paint a sample image by code: a content, or a style ("style" is strokes)."""
     import numpy as np

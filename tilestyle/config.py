@@ -49,7 +49,7 @@ class Loss(_Section):
 class Style(_Section):
     """The style image."""
 
-    scale: float = Field(1.0, gt=0, le=16)
+    scale: float = Field(default=1.0, gt=0, le=16)
     """Short side of the style over that of the content, at every level; smaller: finer strokes.
     A style with fewer pixels than that keeps its own size."""
 
@@ -57,37 +57,37 @@ class Style(_Section):
 class Pyramid(_Section):
     """The Gaussian pyramid."""
 
-    coarsest: int = Field(128, ge=32)
+    coarsest: int = Field(default=128, ge=32)
     """The coarsest level's short side is the smallest that is at least this, in pixels."""
 
 
 class Patch(_Section):
     """The patches of every level."""
 
-    core: int | None = Field(512, ge=32)
+    core: int | None = Field(default=512, ge=32)
     """Largest core, in pixels, a multiple of 32; None: one patch, the whole image."""
-    overlap: int = Field(32, ge=0)
+    overlap: int = Field(default=32, ge=0)
     """Pixels that a patch adds to its core on each inner side, a multiple of 32."""
-    blend: int = Field(16, ge=0)
+    blend: int = Field(default=16, ge=0)
     """Pixels of each band of 2 * overlap over which neighbours are averaged, even."""
 
 
 class Solver(_Section):
     """The optimisation of every level."""
 
-    steps: int = Field(160, ge=0)
+    steps: int = Field(default=160, ge=0)
     """Inner steps of the coarsest level; 0: the content comes out as it went in."""
-    decay: float = Field(0.5, gt=0, le=1)
+    decay: float = Field(default=0.5, gt=0, le=1)
     """Steps of a level over those of the next coarser one."""
-    min_steps: int = Field(20, ge=0)
+    min_steps: int = Field(default=20, ge=0)
     """No level takes fewer, unless steps is smaller."""
-    inner_steps: int = Field(5, ge=1)
+    inner_steps: int = Field(default=5, ge=1)
     """Steps of a z-update: K; a level takes steps / K iterations T, rounded up."""
     optimizer: Literal["adam", "lbfgs"] = "adam"
     """lbfgs starts each z-update afresh: give it inner_steps of 10 or more."""
-    rate: float = Field(0.02, gt=0, le=1)
+    rate: float = Field(default=0.02, gt=0, le=1)
     """Step of Adam, in units of the pixel range."""
-    rho: float = Field(0.0, ge=0)
+    rho: float = Field(default=0.0, ge=0)
     """Weight of the proximal term, in the overlaps; see docs/adr/0005."""
 
     def iterations(self, level: int, levels: int) -> int:
@@ -102,11 +102,11 @@ class Output(_Section):
 
     depth: Literal["auto", "8", "16"] = "auto"
     """Bits a sample; auto: as the content."""
-    dpi: float | None = Field(None, gt=0)
+    dpi: float | None = Field(default=None, gt=0)
     """Dots per inch; None: as the content, 300 where it has none."""
     compression: Literal["auto", "lzw", "deflate", "zstd", "none"] = "auto"
     """auto: lzw at 8 bits, deflate at 16."""
-    tile: int = Field(512, ge=64, le=4096, multiple_of=16)
+    tile: int = Field(default=512, ge=64, le=4096, multiple_of=16)
     """Side of a TIFF tile, in pixels."""
 
 
@@ -115,9 +115,9 @@ class Cluster(_Section):
 
     kind: str = "local"
     """local (processes), threads, a scheduler's address, or the path of a scheduler file."""
-    workers: int | None = Field(None, ge=1)
+    workers: int | None = Field(default=None, ge=1)
     """Workers of local and threads; None: one for each core and thread of a task."""
-    threads: int = Field(1, ge=1)
+    threads: int = Field(default=1, ge=1)
     """Threads of one task. Another number may change the last bits of a result."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tilestyle import stages
-from tilestyle.admm.grid import make_grid
+from tilestyle.admm.grid import Grid, make_grid
 from tilestyle.cluster.connect import connect
 from tilestyle.cluster.level import ALIGN
 from tilestyle.config import Config
@@ -127,7 +127,7 @@ def _plan(sources: Sequence[Source], config: Config) -> dict[str, Any]:
         [_style_level(level, shapes[0], ladder, config) for ladder in style_shapes]
         for level in range(len(shapes))
     ]
-    grid = make_grid(*shapes[0], config.patch.core, config.patch.overlap, config.patch.blend, ALIGN)
+    grid = _grid(shapes[0], config)
     network = build_network(config.network)
     weigh(config.loss, network, *shapes[0])
     pixels = sum(h * w for ladder in (shapes, *style_shapes) for h, w in ladder)
@@ -144,6 +144,11 @@ def _plan(sources: Sequence[Source], config: Config) -> dict[str, Any]:
         "dpi": content.dpi,
         "bytes": 6 * pixels + state + 3 * content.dtype.itemsize * content.height * content.width,
     }
+
+
+def _grid(shape: Sequence[int], config: Config) -> Grid:
+    patch = config.patch
+    return make_grid(shape[0], shape[1], patch.core, patch.overlap, patch.blend, ALIGN)
 
 
 def _style_level(
@@ -197,8 +202,7 @@ def summarize(workspace: Workspace, output: Path, seconds: float) -> Summary:
     """Score the result and say what there is."""
     record = workspace.record
     config = Config.model_validate(record["config"])
-    patch = config.patch
-    grid = make_grid(*record["shapes"][0], patch.core, patch.overlap, patch.blend, ALIGN)
+    grid = _grid(record["shapes"][0], config)
     return Summary(
         output=output,
         workspace=workspace.root,

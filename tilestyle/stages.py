@@ -17,6 +17,7 @@ from tilestyle.cluster.level import Level, LevelRef
 from tilestyle.cluster.tasks import Receipt
 from tilestyle.config import Config, Output
 from tilestyle.images import Source, write_tiff
+from tilestyle.images.tiff_writer import Compression
 from tilestyle.report.events import (
     Advanced,
     IterationDone,
@@ -205,17 +206,16 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
     x = result_array(workspace)
     height, width = x.shape[1:]
     deep = config.depth == "16" or (config.depth == "auto" and record["dtype"] == "uint16")
-    dtype = np.dtype(np.uint16 if deep else np.uint8)
+    dtype, top = (np.uint16, 65535) if deep else (np.uint8, 255)
     tell(StageStarted("export", height * width))
 
     def bands() -> Iterator[NDArray[Any]]:
-        top = np.float32(np.iinfo(dtype).max)
         for y in range(0, height, config.tile):
             band = x[:, y : y + config.tile]
-            yield np.rint(np.clip(band, 0, 1) * top).astype(dtype)
+            yield np.rint(np.clip(band, 0, 1) * np.float32(top)).astype(dtype)
             tell(Advanced(band.shape[1] * width))
 
-    automatic = "deflate" if deep else "lzw"
+    automatic: Compression = "deflate" if deep else "lzw"
     write_tiff(
         output,
         bands(),

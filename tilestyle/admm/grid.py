@@ -165,10 +165,11 @@ class Grid:
     @cached_property
     def patch_shape(self) -> tuple[int, int]:
         """Height and width of the largest patch."""
-        return tuple(  # type: ignore[return-value]
+        height, width = (
             max(stop - start for start, stop in map(axis.span, range(axis.count)))
             for axis in (self.rows, self.columns)
         )
+        return height, width
 
     def window(self, patch: Patch) -> NDArray[np.float32]:
         """Weights of a patch, (height, width) of its box; over all patches they sum to 1."""
@@ -219,5 +220,5 @@ def make_grid(
         raise UserError(
             f"patch.blend: {blend} has to be even and at most twice patch.overlap: {overlap}"
         )
-    axes = (Axis(n, fit_core(n, core, align), overlap, blend) for n in (height, width))
-    return Grid(*axes)
+    rows, columns = (Axis(n, fit_core(n, core, align), overlap, blend) for n in (height, width))
+    return Grid(rows, columns)

@@ -5,6 +5,7 @@ What passes between tasks is small: statistics, and receipts that say that somet
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +98,7 @@ def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
     if solver.rho:
         u = np.zeros_like(x)
         if t:
-            u = u_update(level.state("u", t)[own], level.state("z", t)[own], x)
+            u = u_update(_read(level, "u", t, own), _read(level, "z", t, own), x)
         level.state("u", t + 1)[own] = u
         centre = x - u
         window = level.grid.window(where)
@@ -149,12 +150,15 @@ def x_block(ref: LevelRef, t: int, block: int, receipts: list[Receipt]) -> Stati
     return residuals(level.grid, where, x, before, z)
 
 
+def _read(level: Level, name: str, generation: int, index: tuple[Any, ...]) -> Array:
+    return np.asarray(level.state(name, generation)[index])
+
+
 def _parts(level: Level, name: str, generation: int, block: Patch) -> list[tuple[Patch, Array]]:
-    array = level.state(name, generation)
     parts = []
     for patch in level.grid.covering(block):
-        common = patch.box & block.core
-        parts.append((patch, np.asarray(array[patch_index(patch.index, patch.box, common)])))
+        index = patch_index(patch.index, patch.box, patch.box & block.core)
+        parts.append((patch, _read(level, name, generation, index)))
     return parts
 
 

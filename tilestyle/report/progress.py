@@ -81,9 +81,8 @@ class Display:
         """Show an event."""
         match event:
             case StageStarted():
-                self.task = self.progress.add_task(
-                    event.stage, total=event.total, completed=event.done, now=""
-                )
+                self.task = self.progress.add_task(event.stage, total=event.total, now="")
+                self.progress.advance(self.task, event.done)
             case Advanced(work=work) if self.task is not None:
                 self.progress.advance(self.task, work)
             case StageFinished() if self.task is not None:

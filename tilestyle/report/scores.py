@@ -79,8 +79,8 @@ def _local(x: Any, core: Box) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
     middle = window[:, HALO:-HALO, HALO:-HALO]
     down = np.abs(middle - window[:, HALO - 1 : -HALO - 1, HALO:-HALO]).sum(axis=0)
     across = np.abs(middle - window[:, HALO:-HALO, HALO - 1 : -HALO - 1]).sum(axis=0)
-    mean = sum(window[:, :, i : i + core.width] for i in range(5)) / 5
-    mean = sum(mean[:, i : i + core.height] for i in range(5)) / 5
+    mean = np.mean([window[:, :, i : i + core.width] for i in range(5)], axis=0)
+    mean = np.mean([mean[:, i : i + core.height] for i in range(5)], axis=0)
     return down, across, np.square(middle - mean).sum(axis=0)
 
 

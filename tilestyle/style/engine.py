@@ -156,4 +156,4 @@ def _lbfgs(z: Tensor, loss: Callable[[Tensor], Tensor], steps: int) -> None:
         (z.grad,) = torch.autograd.grad(total, z)
         return total.detach()
 
-    lbfgs.step(closure)
+    lbfgs.step(closure)  # type: ignore[no-untyped-call]

@@ -1,6 +1,7 @@
 """The two losses of Eq. (1), window-weighted, so that those of patches add up to the image's."""
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,24 +15,41 @@ def cell_weights(window: Tensor, rows: int, columns: int) -> Tensor:
     return F.adaptive_avg_pool2d(window[None], (rows, columns))[0]
 
 
-def gram(features: Tensor, weights: Tensor) -> Tensor:
+class _Correlation(torch.autograd.Function):
+    """F^T F of (positions, channels) features; one product back instead of autograd's two."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        ctx.save_for_backward(flat)
+        return flat.T @ flat
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        flat: Tensor = ctx.saved_tensors[0]
+        return flat @ (gradient + gradient.T)
+
+
+def gram(features: Tensor, weights: Tensor | None = None) -> Tensor:
     """Correlations CF of features, weighted by position.
 
     Args:
         features: (channels, rows, columns), any floating type.
-        weights: (rows, columns) float32, not negative, not all zero.
+        weights: (rows, columns) float32, not negative, not all zero; None: all alike, and only
+            then with a gradient.
 
     Returns:
         (channels, channels) float32: sum_p w_p F_p F_p^T / sum_p w_p.
     """
-    flat = features.float().flatten(1)
-    return (flat * weights.flatten()) @ flat.T / weights.sum()
+    flat = features.float().permute(1, 2, 0).flatten(0, 1)
+    if weights is None:
+        return cast(Tensor, _Correlation.apply(flat)) / len(flat)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        return (flat * weights.flatten()[:, None]).T @ flat / weights.sum()
 
 
-def content_loss(features: Tensor, reference: Tensor, weights: Tensor) -> Tensor:
-    """||F(X) - F(C)||^2 per feature, weighted by position: a float32 scalar."""
-    error = (features.float() - reference.float()).square().mean(dim=0)
-    return (error * weights).sum() / weights.sum()
+def content_loss(features: Tensor, reference: Tensor) -> Tensor:
+    """||F(X) - F(C)||^2 per feature: a float32 scalar."""
+    return (features.float() - reference.float()).square().mean()
 
 
 def style_loss(grams: Grams, targets: Grams, styles: Grams, layers: Mapping[str, float]) -> Tensor:

@@ -29,9 +29,15 @@ class Layer:
 class Network(Protocol):
     """A fixed map from an image to named feature maps."""
 
-    layers: Mapping[str, Layer]
-    """The layers in the order in which they are computed."""
-    preset: "Preset"
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """The layers in the order in which they are computed."""
+        ...
+
+    @property
+    def preset(self) -> "Preset":
+        """What the network is used with unless the config says otherwise."""
+        ...
 
     def features(self, image: Tensor, names: Collection[str]) -> Features:
         """Features of the named layers.

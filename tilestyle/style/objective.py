@@ -64,26 +64,33 @@ class Objective:
 
     def grams(self, features: Features) -> dict[str, Tensor]:
         """CF_j of all style layers, every position alike."""
-        return {j: _plain_gram(features[j]) for j in self.weights.style}
+        return {j: gram(features[j]) for j in self.weights.style}
 
     def content_term(self, features: Features, reference: Features) -> Tensor:
         """sum_k w_k mean (F_k(X) - F_k(C))^2 / mean F_k(S)^2, w_k relative to their sum."""
         terms = []
         for k, weight in self.weights.content.items():
-            ones = torch.ones_like(features[k][0], dtype=torch.float32)
             power = self.styles[k].diagonal().mean()
-            terms.append(weight * content_loss(features[k], reference[k], ones) / power)
+            terms.append(weight * content_loss(features[k], reference[k]) / power)
         if not terms:
             return torch.zeros(())
         return torch.stack(terms).sum() / sum(self.weights.content.values())
 
+    def content_errors(
+        self, features: Features, reference: Features, window: Tensor
+    ) -> dict[str, tuple[NDArray[np.float32], float]]:
+        """The content term in window-weighted parts, by layer; see `measure`."""
+        found = {}
+        for k in self.weights.content:
+            error = (features[k].float() - reference[k].float()).square().mean(dim=0)
+            weights = cell_weights(window, *error.shape)
+            mean = (error * weights).sum() / weights.sum() / self.styles[k].diagonal().mean()
+            found[k] = (mean.cpu().numpy(), float(weights.sum()))
+        return found
+
     def style_term(self, grams: Grams, targets: Grams) -> Tensor:
         """See `losses.style_loss`."""
         return style_loss(grams, targets, self.styles, self.weights.style)
-
-
-def _plain_gram(features: Tensor) -> Tensor:
-    return gram(features, torch.ones_like(features[0], dtype=torch.float32))
 
 
 def measure(features: Features, window: Tensor) -> dict[str, tuple[NDArray[np.float32], float]]:

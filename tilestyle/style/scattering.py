@@ -1,14 +1,17 @@
 """A fixed wavelet-scattering network: painterly statistics without any trained weights.
 
-A Gaussian pyramid of octaves; at each, quadrature pairs of Gabor filters on opponent colours,
-rectified in both signs, with the low-pass colours; then the modulus of the luminance pairs,
-averaged 2 x 2 and filtered by the same bank. Portilla & Simoncelli (2000) for the statistics,
-Bruna & Mallat (2013) for the second order, Zhang & Mallat (2021) and Brochard, Zhang & Mallat
-(2022) for rectified wavelets.
+A Gaussian pyramid of octaves; at each, quadrature pairs of Gabor filters on opponent colours (on
+luminance alone at the finest: the eye sees no colour that fine), rectified in both signs, with the
+low-pass colours; then the modulus of the luminance pairs, averaged 2 x 2 and filtered by the same
+bank. A response r enters as (r, |r|), which is its two rectified halves turned by 45 degrees:
+norms of features and of correlations are those of the halves, up to a factor.
+
+Portilla & Simoncelli (2000) for the statistics, Bruna & Mallat (2013) for the second order, Zhang
+& Mallat (2021) and Brochard, Zhang & Mallat (2022) for rectified wavelets.
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +69,7 @@ def block_diagonal(bank: Tensor, groups: int) -> Tensor:
 class Scattering(nn.Module):
     """Octaves of rectified Gabor responses (`first.o`) and of their moduli (`second.o`)."""
 
+    luminance: Tensor
     first: Tensor
     second: Tensor
     reduce: Tensor
@@ -79,6 +83,7 @@ class Scattering(nn.Module):
         binomial = torch.tensor(BINOMIAL) / 16
         opponent = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [1.0, -1.0, 0.0], [0.5, 0.5, -1.0]])
         opponent[1:] *= CHROMA_GAIN / 2
+        self.register_buffer("luminance", bank)
         self.register_buffer("first", block_diagonal(bank, 3))
         self.register_buffer("second", block_diagonal(bank, orientations))
         self.register_buffer(
@@ -90,12 +95,13 @@ class Scattering(nn.Module):
             style=dict.fromkeys(self.layers, 1.0), content={"first.2": 1.0}, content_weight=0.05
         )
 
-    def _geometry(self) -> dict[str, Layer]:
+    def _geometry(self) -> Mapping[str, Layer]:
         reach = SIZE // 2
-        layers = {}
+        layers: dict[str, Layer] = {}
         for o in range(self.octaves):
             pyramid = 2 * (2**o - 1)
-            layers[f"first.{o}"] = Layer(12 * self.orientations + 3, 2**o, pyramid + reach * 2**o)
+            channels = (12 if o else 4) * self.orientations + 3
+            layers[f"first.{o}"] = Layer(channels, 2**o, pyramid + reach * 2**o)
             # a pair of first-order cells is averaged, then filtered at twice the stride
             margin = pyramid + reach * 2**o + reach * 2 ** (o + 1)
             layers[f"second.{o}"] = Layer(4 * self.orientations**2, 2 ** (o + 1), margin)
@@ -116,14 +122,15 @@ class Scattering(nn.Module):
         return found
 
     def _responses(self, octave: Tensor, o: int, wanted: set[str], found: Features) -> None:
-        response = F.conv2d(_reflect(octave, SIZE // 2), self.first)
+        seen, bank = (octave, self.first) if o else (octave[:, :1], self.luminance)
+        response = F.conv2d(_reflect(seen, SIZE // 2), bank)
         if f"first.{o}" in wanted:
-            found[f"first.{o}"] = torch.cat([response.relu(), (-response).relu(), octave], 1)[0]
+            found[f"first.{o}"] = torch.cat([response, response.abs(), octave], 1)[0]
         if f"second.{o}" in wanted:
             even, odd = response[:, : 2 * self.orientations].chunk(2, dim=1)
             modulus = F.avg_pool2d((even**2 + odd**2 + EPSILON).sqrt(), 2)
             again = F.conv2d(_reflect(modulus, SIZE // 2), self.second)
-            found[f"second.{o}"] = torch.cat([again.relu(), (-again).relu()], 1)[0]
+            found[f"second.{o}"] = torch.cat([again, again.abs()], 1)[0]
 
 
 def _reflect(x: Tensor, margin: int) -> Tensor:

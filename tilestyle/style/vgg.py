@@ -84,8 +84,9 @@ class VGG(nn.Module):
         style = {f"relu{block}_1": 1.0 for block in range(1, 6)}
         self.preset = Preset(style, {"relu4_2": 1.0}, variant.content_weight)
 
-    def _geometry(self) -> dict[str, Layer]:
-        layers, stride, margin = {}, 1, 0
+    def _geometry(self) -> Mapping[str, Layer]:
+        layers: dict[str, Layer] = {}
+        stride, margin = 1, 0
         for relu, _, channels in self.names:
             if relu.endswith("_1") and relu != "relu1_1":
                 stride *= 2

@@ -1,0 +1,39 @@
+"""Where a run stands, read from its workspace alone."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tilestyle.config import Config
+from tilestyle.store.workspace import STAGES, Workspace
+
+
+def print_status(console: Console, workspace: Workspace) -> None:
+    """Print inputs, stages, levels and the last iteration."""
+    record = workspace.record
+    inputs = [entry["name"] for entry in record["inputs"]]
+    console.print(f"{inputs[0]} in the manner of {', '.join(inputs[1:])}")
+    for stage in STAGES[:-1]:
+        console.print(f"  {stage}: {'done' if workspace.finished(stage) else 'to do'}")
+    console.print(_levels(record))
+    if record["history"]:
+        last = record["history"][-1]
+        console.print(
+            f"last iteration: f {last['objective']:.5f}, residuals "
+            f"{last['primal']:.4f} {last['dual']:.4f}, {last['seconds']:.1f} s"
+        )
+
+
+def _levels(record: dict[str, Any]) -> Table:
+    solver = Config.model_validate(record["config"]).solver
+    shapes, progress = record["shapes"], record.get("progress")
+    table = Table("level", "size", "iterations", box=None, padding=(0, 2))
+    for level, (height, width) in reversed(list(enumerate(shapes))):
+        total = solver.iterations(level, len(shapes))
+        if progress is None or progress["level"] > level:
+            done = 0
+        else:
+            done = progress["iteration"] if progress["level"] == level else total
+        table.add_row(str(level), f"{width} x {height}", f"{done} of {total}")
+    return table
