@@ -1,0 +1,86 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# The pipeline: make pipeline CONTENT=photo.tif STYLE=painting.jpg OUT=print.tif [CONFIG=...]
+CONTENT ?= out/content.tif
+STYLE ?= out/style.tif
+OUT ?= out/result.tif
+CONFIG ?= configs/demo.yaml
+WORK := $(basename $(OUT)).tilestyle
+DONE := $(WORK)/.done
+
+.PHONY: help setup demo test test-fast lint format ingest pyramid stylize export pipeline bench clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo 'ingest ... pipeline take CONTENT= STYLE= OUT= CONFIG=; a finished stage is not redone.'
+
+setup: $(READY) ## Make .venv with the pinned dependencies
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## Make the demo's print, out/demo.tif, from images painted by code
+	$(BIN)/tilestyle demo --config configs/demo.yaml --output out/demo.tif
+
+test: $(READY) ## Run all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## Run the tests that take no more than some seconds each
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Bring the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Each stage leaves a stamp in the workspace; the images themselves are the first prerequisites.
+ingest: $(DONE)/ingest ## Read the images into the workspace
+pyramid: $(DONE)/pyramid ## Build the Gaussian pyramids
+stylize: $(DONE)/stylize ## Run all levels, coarse to fine
+export pipeline: $(OUT) ## Write the TIFF (all stages before it are made)
+
+$(DONE)/ingest: $(CONTENT) $(STYLE) $(CONFIG) | $(READY)
+	$(BIN)/tilestyle ingest $(CONTENT) $(STYLE) --workspace $(WORK) --config $(CONFIG)
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/pyramid: $(DONE)/ingest
+	$(BIN)/tilestyle pyramid --workspace $(WORK)
+	@touch $@
+
+$(DONE)/stylize: $(DONE)/pyramid
+	$(BIN)/tilestyle stylize --workspace $(WORK)
+	@touch $@
+
+$(OUT): $(DONE)/stylize
+	$(BIN)/tilestyle export --workspace $(WORK) --output $(OUT)
+
+# Without CONTENT= and STYLE=, the pipeline runs on images painted by code.
+out/content.tif: | $(READY)
+	@mkdir -p out
+	$(BIN)/tilestyle sample content --size 1536x1024 --output $@
+
+out/style.tif: | $(READY)
+	@mkdir -p out
+	$(BIN)/tilestyle sample style --size 1536x1024 --output $@
+
+bench: $(READY) ## Tiled against whole image: the three ratios, on the networks at hand
+	$(BIN)/python -m tests.benchmarks.parity
+
+clean: ## Remove what was made: out/, caches, .venv
+	rm -rf out $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
