@@ -126,11 +126,14 @@ def ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: Any
     from tilestyle import pipeline, stages
     from tilestyle.images import open_source
     from tilestyle.report.progress import showing
+    from tilestyle.store.workspace import Workspace
 
-    store = pipeline.prepare(workspace, content, styles, config)
+    images = [content, *styles]
+    record = pipeline.plan(images, config)
+    store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)
     if not store.finished("ingest"):
         with showing(console, workspace / "tilestyle.log") as tell:
-            stages.ingest(store, open_source(content), map(open_source, styles), tell)
+            stages.ingest(store, [open_source(image) for image in images], tell)
 
 
 def _stage(name: str, text: str) -> None:
@@ -253,11 +256,12 @@ def _print_summary(summary: Any) -> None:
         f"[bold]{summary.output}[/]: {summary.width} x {summary.height} px "
         f"({megapixels:.1f} Mpx), {summary.levels} levels, {summary.patches} patches at the finest"
     )
-    console.print(
-        f"{summary.seconds:.0f} s, {summary.seconds and megapixels / summary.seconds:.3f} Mpx/s; "
-        f"seam {summary.scores.seam:.3f}, detail in overlaps {summary.scores.detail:.3f} "
-        "(1 is none to be seen)"
-    )
+    console.print(f"{summary.seconds:.0f} s, {megapixels / summary.seconds:.3f} Mpx/s")
+    if summary.patches > 1:
+        console.print(
+            f"across patch borders: seam {summary.scores.seam:.3f}, "
+            f"detail {summary.scores.detail:.3f} (1: none to be seen)"
+        )
     console.print(f"state kept in {summary.workspace}; delete it when you are content")
 
 

@@ -17,7 +17,7 @@ from tilestyle.errors import UserError
 from tilestyle.images import Source, open_source
 from tilestyle.report.events import Listener, silent
 from tilestyle.report.scores import Scores, score_image
-from tilestyle.store.pyramid import level_shapes
+from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists
 from tilestyle.style.build import build_network, weigh
 
@@ -71,15 +71,18 @@ def run(
     """
     start = time.perf_counter()
     check_output(output)
-    store = prepare(workspace or default_workspace(output), content, styles, config)
-    if not all(map(store.finished, ("ingest", "pyramid", "stylize"))):
+    root = workspace or default_workspace(output)
+    record = plan([content, *styles], config)
+    store = resume(root, record)
+    if store is None or not store.finished("stylize"):
         with connect(config.cluster) as cluster:
+            if store is None:
+                store = Workspace.create(root, record)
             if not store.finished("ingest"):
-                stages.ingest(store, _open(content), [_open(style) for style in styles], tell)
+                stages.ingest(store, [open_image(image) for image in (content, *styles)], tell)
             if not store.finished("pyramid"):
                 stages.pyramid(store, cluster, tell)
-            if not store.finished("stylize"):
-                stages.stylize(store, cluster, tell)
+            stages.stylize(store, cluster, tell)
     stages.export(store, output, config.output, tell)
     return summarize(store, output, time.perf_counter() - start)
 
@@ -89,61 +92,70 @@ def default_workspace(output: Path) -> Path:
     return output.with_suffix(".tilestyle")
 
 
-def prepare(
-    root: Path, content: Path | Source, styles: Sequence[Path | Source], config: Config
-) -> Workspace:
-    """The workspace of a run: a new one, or that of the same run begun before.
+def open_image(image: Path | Source) -> Source:
+    """An open image, of a file or open already."""
+    return open_source(image) if isinstance(image, Path) else image
 
-    Everything that can be refused is refused here, before anything is written.
+
+def plan(images: Sequence[Path | Source], config: Config) -> dict[str, Any]:
+    """The record of a new workspace: config, inputs, levels, bytes; nothing is written.
+
+    Args:
+        images: The content, then the styles.
+        config: Every knob.
 
     Raises:
-        UserError: An image, the config or the workspace does not do, or there is no space.
+        UserError: An image or the config does not do, or weights are missing.
     """
+    content, *styles = (open_image(image) for image in images)
     if not styles:
         raise UserError("no style: give at least one style image")
-    images = [content, *styles]
-    record = _plan([_open(image) for image in images], config)
-    record["inputs"] = [_fingerprint(image) for image in images]
+    shapes = level_shapes((content.height, content.width), config.pyramid.coarsest)
+    ladders = [level_shapes((s.height, s.width), config.pyramid.coarsest // 2) for s in styles]
+    style_levels = [
+        [_style_level(level, shapes[0], ladder, config) for ladder in ladders]
+        for level in range(len(shapes))
+    ]
+    network = build_network(config.network)
+    for shape, chosen in zip(shapes, style_levels, strict=True):
+        seen = [shape, *(ladder[k] for ladder, k in zip(ladders, chosen, strict=True))]
+        weigh(config.loss, network, min(h for h, _ in seen), min(w for _, w in seen))
+    return {
+        "config": config.model_dump(mode="json"),
+        "identity": config.identity(),
+        "inputs": [_fingerprint(image) for image in images],
+        "shapes": [list(shape) for shape in shapes],
+        "style_shapes": [[list(shape) for shape in ladder] for ladder in ladders],
+        "style_levels": style_levels,
+        "dtype": content.dtype.name,
+        "dpi": content.dpi,
+        "bytes": _bytes(shapes, ladders, config),
+    }
+
+
+def _bytes(shapes: list[Shape], ladders: list[list[Shape]], config: Config) -> int:
+    """Space that a run takes at most, the output included: raw sizes, nothing compressed."""
+    pixels = sum(h * w for ladder in (shapes, *ladders) for h, w in ladder)
+    (height, width), grid = shapes[0], _grid(shapes[0], config)
+    # X and moments in two generations, what patches hand over likewise, all float32
+    state = 4 * 2 * 9 * (height * width + len(grid) * grid.patch_shape[0] * grid.patch_shape[1])
+    return 6 * pixels + state + 6 * height * width
+
+
+def resume(root: Path, record: dict[str, Any]) -> Workspace | None:
+    """The workspace of the same run begun before; None where there is none, but space for one.
+
+    Raises:
+        UserError: The workspace is of another run, or there is no space.
+    """
     if not exists(root):
-        check_space(root, int(record["bytes"]))
-        return Workspace.create(root, record)
+        check_space(root, record["bytes"])
+        return None
     workspace = Workspace.open(root)
     _compare(workspace, record)
     # who computes and how it is written may differ from run to run
     workspace.commit(config=record["config"])
     return workspace
-
-
-def _open(image: Path | Source) -> Source:
-    return open_source(image) if isinstance(image, Path) else image
-
-
-def _plan(sources: Sequence[Source], config: Config) -> dict[str, Any]:
-    """The record of a new workspace: config, levels, sizes, space."""
-    content, *styles = sources
-    shapes = level_shapes((content.height, content.width), config.pyramid.coarsest)
-    style_shapes = [level_shapes((s.height, s.width), config.pyramid.coarsest // 2) for s in styles]
-    style_levels = [
-        [_style_level(level, shapes[0], ladder, config) for ladder in style_shapes]
-        for level in range(len(shapes))
-    ]
-    grid = _grid(shapes[0], config)
-    network = build_network(config.network)
-    weigh(config.loss, network, *shapes[0])
-    pixels = sum(h * w for ladder in (shapes, *style_shapes) for h, w in ladder)
-    # x and moments in two generations, what patches hand over likewise, all in float32
-    ph, pw = grid.patch_shape
-    state = 4 * 2 * (9 * content.height * content.width + 9 * len(grid) * ph * pw)
-    return {
-        "config": config.model_dump(mode="json"),
-        "identity": config.identity(),
-        "shapes": [list(shape) for shape in shapes],
-        "style_shapes": [[list(shape) for shape in ladder] for ladder in style_shapes],
-        "style_levels": style_levels,
-        "dtype": content.dtype.name,
-        "dpi": content.dpi,
-        "bytes": 6 * pixels + state + 3 * content.dtype.itemsize * content.height * content.width,
-    }
 
 
 def _grid(shape: Sequence[int], config: Config) -> Grid:

@@ -1,7 +1,7 @@
 """The four stages. Each goes on from what the workspace's record says is done."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tilestyle.cluster.graph import begin_graph, iteration_graph, pyramid_graph,
 from tilestyle.cluster.level import Level, LevelRef
 from tilestyle.cluster.tasks import Receipt
 from tilestyle.config import Config, Output
+from tilestyle.errors import UserError
 from tilestyle.images import Source, write_tiff
 from tilestyle.images.tiff_writer import Compression
 from tilestyle.report.events import (
@@ -30,18 +31,28 @@ from tilestyle.report.events import (
 from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, sizes
 
 
-def ingest(workspace: Workspace, content: Source, styles: Iterable[Source], tell: Listener) -> None:
-    """Stream the images into the workspace, row band by row band."""
-    sources = {"content/0": content} | {f"style/{n}/0": s for n, s in enumerate(styles)}
+def ingest(workspace: Workspace, images: Sequence[Source], tell: Listener) -> None:
+    """Stream the content and the styles into the workspace, row band by row band.
+
+    Args:
+        workspace: A new one; it is removed again if an image turns out to be damaged.
+        images: The content, then the styles.
+        tell: Is told how it goes.
+    """
     start = time.perf_counter()
-    tell(StageStarted("ingest", sum(s.width * s.height for s in sources.values())))
-    for path, source in sources.items():
-        array = workspace.create_image(path, (source.height, source.width), source.dtype)
-        y = 0
-        for band in source.rows(IMAGE_CHUNK):
-            array[:, y : y + band.shape[1]] = band
-            y += band.shape[1]
-            tell(Advanced(band.shape[1] * source.width))
+    tell(StageStarted("ingest", sum(image.width * image.height for image in images)))
+    try:
+        for n, image in enumerate(images):
+            path = f"style/{n - 1}/0" if n else "content/0"
+            array = workspace.create_image(path, (image.height, image.width), image.dtype)
+            y = 0
+            for band in image.rows(IMAGE_CHUNK):
+                array[:, y : y + band.shape[1]] = band
+                y += band.shape[1]
+                tell(Advanced(band.shape[1] * image.width))
+    except UserError:
+        workspace.remove()
+        raise
     workspace.finish("ingest")
     tell(StageFinished("ingest", time.perf_counter() - start))
 
@@ -70,7 +81,8 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     shapes = record["shapes"]
     progress = record.get("progress")
     tell(StageStarted("stylize", *_work(config, shapes, progress)))
-    for level in reversed(range(len(shapes))):
+    # without steps there is nothing to hand down: the finest level is the content itself
+    for level in reversed(range(len(shapes) if config.solver.steps else 1)):
         if progress and progress["level"] < level:
             continue
         if not progress or progress["level"] > level:

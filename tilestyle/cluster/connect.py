@@ -1,5 +1,7 @@
 """Connect to a Dask cluster by name, and run graphs on it."""
 
+import errno
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +30,8 @@ CONFIG = {
         "MALLOC_MMAP_THRESHOLD_": "1073741824",
     },
 }
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 Done = Callable[[Any], None]
 
@@ -71,6 +75,13 @@ class Cluster:
                 future.release()
                 if done:
                     done(result)
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            raise UserError(
+                f"{error.filename or 'workspace'}: no space left on the device; nothing is lost: "
+                "make space, then run the same command again"
+            ) from error
         except KilledWorker as error:
             raise UserError(
                 f"{error.task}: its worker died again and again, out of memory perhaps; take "
@@ -94,15 +105,18 @@ def connect(config: ClusterConfig) -> Iterator[Cluster]:
 
 
 def _local(config: ClusterConfig) -> Iterator[Cluster]:
+    processes = config.kind == "local"
     workers = config.workers or max(len(os.sched_getaffinity(0)) // config.threads, 1)
     with (
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            processes=config.kind == "local",
-            host="127.0.0.1",
+            processes=processes,
+            # threads talk within the process, through no socket
+            host="127.0.0.1" if processes else None,
             dashboard_address="127.0.0.1:0",
-            silence_logs=40,
+            # a task's error reaches the caller; it need not be printed by the worker too
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -120,7 +134,7 @@ def _remote(address: str) -> Iterator[Cluster]:
             "(tcp://host:8786) nor an existing scheduler file"
         )
     try:
-        client = Client(**where, timeout="30s")
+        client = Client(**where, timeout="10s")
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(f"--cluster {address}: no scheduler answers there") from error
     with client:

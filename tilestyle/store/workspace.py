@@ -14,6 +14,7 @@ k + 1, so that a task may run twice. The group's attributes are the commit recor
 one atomic write after each stage and iteration, and nothing counts that they do not mention.
 """
 
+import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -150,6 +151,10 @@ class Workspace:
             raise KeyError(f"target/{level}")
         return {name: np.asarray(array[:]) for name, array in target.arrays()}
 
+    def remove(self) -> None:
+        """Delete the workspace."""
+        shutil.rmtree(self.root)
+
     def drop(self, path: str) -> None:
         """Delete a group or an array, if there is one."""
         if path in self.group:
@@ -180,8 +185,6 @@ def check_space(root: Path, needed: int) -> None:
     Raises:
         UserError: Fewer than `needed` bytes are free where the workspace lies.
     """
-    import shutil
-
     folder = next(p for p in (root, *root.resolve().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     if free < needed:

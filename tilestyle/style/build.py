@@ -70,7 +70,8 @@ def weigh(config: Loss, network: Network, height: int, width: int) -> Weights:
     Layers that are too deep for such images are left out.
 
     Raises:
-        UserError: The config names a layer that the network does not have.
+        UserError: The config names a layer that the network does not have, or no style layer
+            is left.
     """
     preset = network.preset
     content = preset.content if config.content_layers is None else config.content_layers
@@ -81,9 +82,15 @@ def weigh(config: Loss, network: Network, height: int, width: int) -> Weights:
                 known = ", ".join(network.layers)
                 raise UserError(f"loss.{key}: no layer {name}; the network has {known}")
     fit = usable(network.layers, height, width)
+    kept = {name: weight for name, weight in style.items() if name in fit and weight}
+    if not kept:
+        raise UserError(
+            f"loss.style_layers: no layer is left for an image or level of {width} x {height} px; "
+            "take larger images, a larger pyramid.coarsest or shallower layers"
+        )
     return Weights(
         content={name: weight for name, weight in content.items() if name in fit and weight},
-        style={name: weight for name, weight in style.items() if name in fit and weight},
+        style=kept,
         alpha=preset.content_weight if config.alpha is None else config.alpha,
         beta=config.beta,
     )

@@ -134,7 +134,9 @@ class Scattering(nn.Module):
 
 
 def _reflect(x: Tensor, margin: int) -> Tensor:
-    return _channels_last(F.pad(x, (margin,) * 4, mode="reflect"))
+    # the deepest maps of a small patch are too small to be reflected
+    mode = "reflect" if min(x.shape[2:]) > margin else "replicate"
+    return _channels_last(F.pad(x, (margin,) * 4, mode=mode))
 
 
 def _channels_last(x: Tensor) -> Tensor:

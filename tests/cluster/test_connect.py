@@ -1,0 +1,78 @@
+"""Clusters by name, back-pressure, errors of tasks."""
+
+import errno
+import time
+
+import pytest
+from dask import delayed
+from distributed import LocalCluster
+
+from tilestyle.cluster.connect import connect
+from tilestyle.config import Cluster as ClusterConfig
+from tilestyle.errors import UserError
+
+
+def nap(i: int) -> int:
+    time.sleep(0.02)
+    return i
+
+
+def fill_the_disk() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "out.zarr/c/0")
+
+
+@pytest.fixture
+def threads() -> ClusterConfig:
+    return ClusterConfig(kind="threads", workers=2)
+
+
+def test_results_come_in_the_order_of_the_graph(threads: ClusterConfig) -> None:
+    seen: list[int] = []
+    with connect(threads) as cluster:
+        graph = [delayed(nap, pure=False)(i) for i in range(20)]
+        assert cluster.run(graph, seen.append) == list(range(20))
+    assert sorted(seen) == list(range(20))
+
+
+def test_ready_tasks_wait_at_the_scheduler(threads: ClusterConfig) -> None:
+    held: list[int] = []
+    with connect(threads) as cluster:
+
+        def watch(_: int) -> None:
+            held.extend(len(keys) for keys in cluster.client.processing().values())
+
+        cluster.run([delayed(nap, pure=False)(i) for i in range(60)], watch)
+    assert held
+    assert max(held) <= 2
+
+
+def test_a_full_disk_is_one_clear_line(threads: ClusterConfig) -> None:
+    with (
+        connect(threads) as cluster,
+        pytest.raises(UserError, match=r"out\.zarr/c/0: no space left.*run the same command"),
+    ):
+        cluster.run([delayed(fill_the_disk, pure=False)()])
+
+
+@pytest.mark.parametrize("kind", ["nowhere", "tcp://127.0.0.1:1"])
+def test_no_cluster_there(kind: str) -> None:
+    with (
+        pytest.raises(UserError, match=f"--cluster {kind}: "),
+        connect(ClusterConfig(kind=kind)),
+    ):
+        pass
+
+
+def test_a_scheduler_address() -> None:
+    scheduler = LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        host="127.0.0.1",
+        protocol="tcp://",
+        dashboard_address="127.0.0.1:0",
+    )
+    address = ClusterConfig(kind=scheduler.scheduler_address)
+    with scheduler, connect(address) as cluster:
+        assert cluster.workers == 1
+        assert cluster.run([delayed(nap, pure=False)(7)]) == [7]
