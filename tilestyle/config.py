@@ -68,7 +68,7 @@ class Patch(_Section):
     """Largest core, in pixels, a multiple of 32; None: one patch, the whole image."""
     overlap: int = Field(default=32, ge=0)
     """Pixels that a patch adds to its core on each inner side, a multiple of 32."""
-    blend: int = Field(default=16, ge=0)
+    blend: int = Field(default=4, ge=0)
     """Pixels of each band of 2 * overlap over which neighbours are averaged, even."""
 
 
@@ -81,7 +81,7 @@ class Solver(_Section):
     """Steps of a level over those of the next coarser one."""
     min_steps: int = Field(default=20, ge=0)
     """No level takes fewer, unless steps is smaller."""
-    inner_steps: int = Field(default=5, ge=1)
+    inner_steps: int = Field(default=4, ge=1)
     """Steps of a z-update: K; a level takes steps / K iterations T, rounded up."""
     optimizer: Literal["adam", "lbfgs"] = "adam"
     """lbfgs starts each z-update afresh: give it inner_steps of 10 or more."""

@@ -3,6 +3,7 @@
 import errno
 import time
 
+import psutil
 import pytest
 from dask import delayed
 from distributed import LocalCluster
@@ -76,3 +77,14 @@ def test_a_scheduler_address() -> None:
     with scheduler, connect(address) as cluster:
         assert cluster.workers == 1
         assert cluster.run([delayed(nap, pure=False)(7)]) == [7]
+
+
+@pytest.mark.parametrize("kind", ["local", "threads"])
+def test_a_default_cluster_listens_on_loopback_only(kind: str) -> None:
+    def listening() -> set[str]:
+        family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        sockets = (c for process in family for c in process.net_connections("inet"))
+        return {c.laddr.ip for c in sockets if c.status == psutil.CONN_LISTEN}
+
+    with connect(ClusterConfig(kind=kind, workers=1)):
+        assert listening() == {"127.0.0.1"}

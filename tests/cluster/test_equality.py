@@ -88,12 +88,7 @@ def whole_image_solve(workspace: Workspace, config: Config) -> NDArray[np.float3
         if x is None:
             x = content.numpy()
         else:
-            coarse = x
-            x = expand(
-                lambda b, a=coarse: a[(slice(None), *b.index())],
-                (coarse.shape[1], coarse.shape[2]),
-                Box(0, height, 0, width),
-            )
+            x = expanded(x, height, width)
         steps = config.solver.iterations(level, len(record["shapes"])) * config.solver.inner_steps
         start = torch.from_numpy(x)
         mean = objective.grams(objective.style_features(start))
@@ -111,6 +106,13 @@ def whole_image_solve(workspace: Workspace, config: Config) -> NDArray[np.float3
         x = solution.z.numpy()
     assert x is not None
     return x
+
+
+def expanded(coarse: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    def read(box: Box) -> NDArray[np.float32]:
+        return coarse[(slice(None), *box.index())]
+
+    return expand(read, (coarse.shape[1], coarse.shape[2]), Box(0, height, 0, width))
 
 
 def whole(workspace: Workspace, path: str) -> NDArray[np.float32]:

@@ -105,16 +105,17 @@ def connect(config: ClusterConfig) -> Iterator[Cluster]:
 
 
 def _local(config: ClusterConfig) -> Iterator[Cluster]:
-    processes = config.kind == "local"
     workers = config.workers or max(len(os.sched_getaffinity(0)) // config.threads, 1)
     with (
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            processes=processes,
-            # threads talk within the process, through no socket
-            host="127.0.0.1" if processes else None,
+            processes=config.kind == "local",
+            # all on loopback, threads too: their own protocol would open ports to the outside
+            protocol="tcp://",
+            host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             # a task's error reaches the caller; it need not be printed by the worker too
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -1,0 +1,225 @@
+"""The command line as a user meets it: what it says, and the exit code."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyvips
+import tifffile
+
+from tilestyle import cli
+
+Tilestyle = Callable[..., tuple[int, str, str]]
+
+FAST = ["--cluster", "threads", "--workers", "1", "--set", "solver.steps=2"]
+
+
+@pytest.fixture
+def tilestyle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Tilestyle:
+    """Run a command in an empty folder: exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tilestyle", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        output, errors = capsys.readouterr()
+        return int(caught.value.code or 0), output, errors
+
+    return call
+
+
+@pytest.fixture
+def images(tilestyle: Tilestyle) -> tuple[str, str]:
+    assert tilestyle("sample", "content", "--size", "160x120", "-o", "c.tif")[0] == 0
+    assert tilestyle("sample", "style", "--size", "160x120", "-o", "s.tif")[0] == 0
+    return "c.tif", "s.tif"
+
+
+def refuse(result: tuple[int, str, str], *words: str) -> None:
+    code, _, errors = result
+    assert code == 2
+    assert len(errors.splitlines()) == 1
+    assert "Traceback" not in errors
+    for word in words:
+        assert word in errors
+
+
+def test_a_run_from_files_to_tiff(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    code, output, errors = tilestyle("run", *images, "-o", "r.tif", *FAST)
+    assert (code, errors) == (0, "")
+    assert "r.tif: 160 x 120 px" in output
+    with tifffile.TiffFile("r.tif") as tiff:
+        page = tiff.pages[0]
+        assert page.is_tiled
+        assert page.shape == (120, 160, 3)
+    vips = pyvips.Image.new_from_file("r.tif")
+    assert vips.get_typeof("icc-profile-data")
+    assert round(vips.xres * 25.4) == 300
+    assert np.array_equal(vips.numpy(), tifffile.imread("r.tif"))
+    assert not np.array_equal(vips.numpy(), tifffile.imread("c.tif"))
+
+
+def test_the_same_command_again_and_status(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    tilestyle("run", *images, "-o", "r.tif", *FAST)
+    first = Path("r.tif").read_bytes()
+    code, output, _ = tilestyle("run", *images, "-o", "r.tif", *FAST)
+    assert code == 0
+    assert "iteration" not in output
+    assert Path("r.tif").read_bytes() == first
+    assert "stylize: done" in tilestyle("status", "r.tilestyle")[1]
+    assert "objective" in tilestyle("score", "r.tilestyle")[1]
+    assert "level 0 iteration 1" in Path("r.tilestyle/tilestyle.log").read_text()
+
+
+def test_stage_by_stage_is_the_whole_run(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    tilestyle("run", *images, "-o", "r.tif", *FAST)
+    assert tilestyle("ingest", *images, "-w", "w", *FAST)[0] == 0
+    refuse(tilestyle("stylize", "-w", "w"), "w: pyramid comes before stylize")
+    refuse(tilestyle("export", "-w", "w", "-o", "e.tif"), "stylize comes before export")
+    for stage in ("pyramid", "stylize"):
+        assert tilestyle(stage, "-w", "w")[0] == 0
+    assert tilestyle("export", "-w", "w", "-o", "e.tif")[0] == 0
+    assert Path("e.tif").read_bytes() == Path("r.tif").read_bytes()
+    assert tilestyle("export", "-w", "w", "-o", "d.tif", "--set", "output.depth='16'")[0] == 0
+    assert tifffile.imread("d.tif").dtype == np.uint16
+
+
+def test_no_steps_give_the_content_back(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    deep = np.random.default_rng(1).integers(0, 65536, (70, 90, 3), dtype=np.uint16)
+    tifffile.imwrite("deep.tif", deep, photometric="rgb", resolution=(240, 240), resolutionunit=2)
+    for name in ("c.tif", "deep.tif"):
+        options = ["-o", f"out-{name}", *FAST, "--set", "solver.steps=0"]
+        assert tilestyle("run", name, images[1], *options)[0] == 0
+        assert np.array_equal(tifffile.imread(f"out-{name}"), tifffile.imread(name))
+    with tifffile.TiffFile("out-deep.tif") as tiff:
+        assert tiff.pages[0].tags["XResolution"].value == (240, 1)
+
+
+def test_two_styles(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    tilestyle("sample", "mosaic", "--size", "130x130", "-o", "m.tif")
+    assert tilestyle("run", *images, "m.tif", "-o", "two.tif", *FAST)[0] == 0
+    assert tilestyle("run", *images, "-o", "one.tif", *FAST)[0] == 0
+    assert not np.array_equal(tifffile.imread("two.tif"), tifffile.imread("one.tif"))
+
+
+def damaged(kind: str) -> str:
+    """A file that cannot be used, of each kind that users have."""
+    name = f"{kind}.tif"
+    whole = Path("c.tif").read_bytes()
+    match kind:
+        case "empty":
+            Path(name).touch()
+        case "text":
+            Path(name).write_text("not an image\n")
+        case "truncated":
+            Path(name).write_bytes(whole[: len(whole) // 2])
+        case "folder":
+            Path(name).mkdir()
+        case "jpeg":
+            pyvips.Image.new_from_file("c.tif").write_to_file("whole.jpg")
+            name = "half.jpg"
+            Path(name).write_bytes(Path("whole.jpg").read_bytes()[:4000])
+        case "missing":
+            pass
+    return name
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "truncated", "folder", "jpeg"])
+@pytest.mark.parametrize("role", ["content", "style"])
+def test_a_bad_image_is_refused_and_nothing_is_left(
+    tilestyle: Tilestyle, images: tuple[str, str], kind: str, role: str
+) -> None:
+    bad = damaged(kind)
+    pair = (bad, images[1]) if role == "content" else (images[0], bad)
+    before = sorted(Path().iterdir())
+    refuse(tilestyle("run", *pair, "-o", "r.tif", *FAST), bad)
+    assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--set", "solver.stps=3"], ["solver.stps", "solver.steps"]),
+        (["--set", "patch.core=100"], ["patch.core: 100", "32"]),
+        (["--set", "patch.overlap=256"], ["patch.overlap: 256", "128"]),
+        (["--set", "patch.blend=100"], ["patch.blend: 100"]),
+        (["--set", "network.name=vgg19", "--weights", "no.pth"], ["no.pth", "scattering"]),
+        (["--set", "network.name=vgg19", "--weights", "c.tif"], ["c.tif", "weights"]),
+        (["--set", "loss.style_layers={nope: 1}"], ["no layer nope", "first.0"]),
+        (["--set", "network.device=cuda"], ["network.device: cuda"]),
+        (["-c", "no.yaml"], ["no.yaml"]),
+        (["-o", "r.jpg"], ["r.jpg", ".tif"]),
+        (["-o", "nowhere/r.tif"], ["nowhere", "folder"]),
+        (["--cluster", "nowhere"], ["--cluster nowhere"]),
+    ],
+)
+def test_a_bad_option_is_refused_and_nothing_is_left(
+    tilestyle: Tilestyle, images: tuple[str, str], options: list[str], words: list[str]
+) -> None:
+    if "cuda" in options[-1]:
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("there is a GPU")
+    before = sorted(Path().iterdir())
+    refuse(tilestyle("run", *images, "-o", "r.tif", *FAST, *options), *words)
+    assert sorted(Path().iterdir()) == before
+
+
+def test_a_workspace_of_another_run(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    arguments = ["run", *images, "-o", "r.tif", *FAST]
+    tilestyle(*arguments)
+    refuse(tilestyle(*arguments, "--set", "solver.rate=0.1"), "solver.rate was 0.02, now 0.1")
+    tilestyle("sample", "mosaic", "--size", "160x120", "-o", "s.tif")
+    refuse(tilestyle(*arguments), "r.tilestyle", "s.tif")
+    Path("mine").mkdir()
+    Path("mine/diary.txt").write_text("dear diary")
+    refuse(tilestyle(*arguments, "-w", "mine"), "mine: is not empty")
+    assert Path("mine/diary.txt").read_text() == "dear diary"
+
+
+def test_no_space_is_said_before_anything_is_written(
+    tilestyle: Tilestyle, images: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    result = tilestyle("run", *images, "-o", "r.tif", *FAST)
+    refuse(result, "not enough space", "GiB")
+    assert not Path("r.tilestyle").exists()
+
+
+def test_too_small_an_image(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    tifffile.imwrite("tiny.tif", np.zeros((3, 3, 3), np.uint8), photometric="rgb")
+    refuse(tilestyle("run", "tiny.tif", images[1], "-o", "r.tif", *FAST), "3 x 3 px")
+
+
+@pytest.mark.parametrize("size", ["0x5", "5", "axb", "-3x4", ""])
+def test_a_bad_size(tilestyle: Tilestyle, size: str) -> None:
+    refuse(tilestyle("sample", "content", "--size", size, "-o", "x.tif"), "--size")
+
+
+def test_help_and_version() -> None:
+    run = [sys.executable, "-m", "tilestyle"]
+    listed = subprocess.run([*run, "--help"], capture_output=True, text=True, check=True).stdout
+    for command in ("run", "ingest", "pyramid", "stylize", "export", "status", "demo", "score"):
+        assert command in listed
+    assert subprocess.run([*run, "--version"], check=True, capture_output=True).stdout
+
+
+@pytest.mark.slow
+def test_the_demo_from_python_gives_the_bytes_of_the_command(
+    tilestyle: Tilestyle, images: tuple[str, str]
+) -> None:
+    from tilestyle import stylize
+
+    options = ["cluster.kind=threads", "solver.steps=2"]
+    tilestyle("run", *images, "-o", "r.tif", *FAST)
+    summary = stylize(images[0], images[1], "py.tif", overrides=options)
+    assert summary.output.read_bytes() == Path("r.tif").read_bytes()
+    assert (summary.height, summary.width) == (120, 160)
