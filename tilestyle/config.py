@@ -64,7 +64,7 @@ class Pyramid(_Section):
 class Patch(_Section):
     """The patches of every level."""
 
-    core: int | None = Field(default=512, ge=32)
+    core: int | None = Field(default=512, ge=64)
     """Largest core, in pixels, a multiple of 32; None: one patch, the whole image."""
     overlap: int = Field(default=32, ge=0)
     """Pixels that a patch adds to its core on each inner side, a multiple of 32."""

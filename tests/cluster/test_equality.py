@@ -85,10 +85,7 @@ def whole_image_solve(workspace: Workspace, config: Config) -> NDArray[np.float3
         weights = weigh(config.loss, network, int(smallest[0]), int(smallest[1]))
         features = network.features(style, weights.layers)
         objective = Objective(network, weights, {k: gram(f) for k, f in features.items()})
-        if x is None:
-            x = content.numpy()
-        else:
-            x = expanded(x, height, width)
+        x = content.numpy() if x is None else expanded(x, height, width)
         steps = config.solver.iterations(level, len(record["shapes"])) * config.solver.inner_steps
         start = torch.from_numpy(x)
         mean = objective.grams(objective.style_features(start))

@@ -89,9 +89,12 @@ class Axis:
         """Raised-cosine weights of patch k, over its span; over all patches they sum to 1."""
         start, stop = self.span(k)
         weights = np.ones(stop - start, np.float32)
-        context = self.overlap - self.blend // 2
-        phase = (np.arange(-context, 2 * self.overlap - context) + 0.5) / max(self.blend, 1)
-        rise = (np.sin(np.pi / 2 * phase.clip(0, 1)) ** 2).astype(np.float32)
+        if not self.overlap:
+            return weights
+        # distance from the border of the cores; without a blend each pixel is its owner's
+        distance = np.arange(-self.overlap, self.overlap) + 0.5
+        phase = (distance / self.blend + 0.5).clip(0, 1) if self.blend else distance > 0
+        rise = (np.sin(np.pi / 2 * phase) ** 2).astype(np.float32)
         if k > 0:
             weights[: len(rise)] *= rise[: len(weights)]
         if k < self.count - 1:
@@ -206,10 +209,10 @@ def make_grid(
     """
     if core is None:
         core = max(height, width)
-    elif core < align or core % align or overlap % align:
+    elif core < 2 * align or core % align or overlap % align:
         raise UserError(
-            f"patch.core: {core} and patch.overlap: {overlap} do not fit the network: "
-            f"both have to be multiples of its stride, {align} px"
+            f"patch.core: {core} and patch.overlap: {overlap} do not fit the network: both have "
+            f"to be multiples of its stride, {align} px, and the core at least {2 * align}"
         )
     elif 4 * overlap > core:
         raise UserError(

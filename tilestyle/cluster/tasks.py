@@ -55,7 +55,7 @@ def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:
     pixels = level.tensor(read_pixels(image, grid[patch].box))
     with torch.no_grad():
         features = level.network.features(pixels, level.weights.layers)
-    return measure(features, level.tensor(grid.window(grid[patch])))
+    return measure(level.network, features, level.tensor(grid.window(grid[patch])))
 
 
 def begin_block(ref: LevelRef, block: int, coarser: int) -> int:
@@ -84,7 +84,7 @@ def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
     where = level.grid[patch]
     x = level.tensor(read_box(level.state("x", t), where.box))
     window = level.tensor(level.grid.window(where))
-    return measure(level.objective.style_features(x), window)
+    return measure(level.network, level.objective.style_features(x), window)
 
 
 def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:

@@ -97,6 +97,8 @@ def write_tiff(
             read back as it was written.
         ValueError: An argument is out of range, or the bands do not fit it.
     """
+    # libvips refuses tiles much larger than the image
+    tile = min(tile, -(-max(width, height) // 16) * 16)
     plan = _Plan(width, height, np.dtype(dtype), tile, compression)
     big = plan.raw_bytes >= _BIGTIFF_BYTES if bigtiff is None else bigtiff
     _check(plan, dpi, big)

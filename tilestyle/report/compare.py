@@ -62,7 +62,8 @@ def evaluate(level: Level, x: Any) -> float:
             features = objective.features(level.tensor(read_box(x, patch.box)))
             reference = objective.content_features(content)
             contents.append(objective.content_errors(features, reference, window))
-        styles.append(measure({j: features[j] for j in objective.weights.style}, window))
+        found = {j: features[j] for j in objective.weights.style}
+        styles.append(measure(level.network, found, window))
     grams = {j: level.tensor(m) for j, m in means(merge(styles)).items()}
     weights = objective.weights
     style = float(objective.style_term(grams, objective.styles))

@@ -59,10 +59,10 @@ def _profiles(x: Any) -> list[NDArray[np.float64]]:
         for left in range(0, width, BLOCK):
             core = Box(y, min(y + BLOCK, height), left, min(left + BLOCK, width))
             down, across, energy = _local(x, core)
-            rows[0, core.y0 : core.y1] += down.sum(axis=1)
-            columns[0, core.x0 : core.x1] += across.sum(axis=0)
-            rows[1, core.y0 : core.y1] += energy.sum(axis=1)
-            columns[1, core.x0 : core.x1] += energy.sum(axis=0)
+            rows[0, core.y0 : core.y1] += down.sum(axis=1, dtype=np.float64)
+            columns[0, core.x0 : core.x1] += across.sum(axis=0, dtype=np.float64)
+            rows[1, core.y0 : core.y1] += energy.sum(axis=1, dtype=np.float64)
+            columns[1, core.x0 : core.x1] += energy.sum(axis=0, dtype=np.float64)
     return [rows[0], columns[0], rows[1], columns[1]]
 
 
@@ -91,23 +91,25 @@ def _seams(axis: Axis, differences: NDArray[np.float64]) -> list[float]:
         border = axis.core_span(k)[0]
         before = differences[max(border - half, 1) : border - NEAR]
         after = differences[border + NEAR + 1 : border + half]
-        ratios.append(float(differences[border] / np.median(np.concatenate([before, after]))))
+        beside = float(np.median(np.concatenate([before, after])))
+        ratios += [float(differences[border]) / beside] if beside else []
     return ratios
 
 
 def _bands(axis: Axis, energies: NDArray[np.float64]) -> list[float]:
     band = axis.overlap
+    reach = min(3 * band, axis.core // 2)  # not into the band of the next border
     ratios = []
     for k in range(1, axis.count if band else 0):
         border = axis.core_span(k)[0]
         inside = energies[border - band : border + band]
         beside = np.concatenate(
             [
-                energies[max(border - 3 * band, 0) : border - band],
-                energies[border + band : border + 3 * band],
+                energies[max(border - reach, 0) : border - band],
+                energies[border + band : border + reach],
             ]
         )
-        ratios.append(float(inside.mean() / beside.mean()))
+        ratios += [float(inside.mean() / beside.mean())] if beside.any() else []
     return ratios
 
 

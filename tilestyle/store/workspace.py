@@ -54,7 +54,7 @@ class Workspace:
         Raises:
             UserError: The folder holds something else, or cannot be made.
         """
-        if root.exists() and any(root.iterdir()):
+        if root.is_file() or (root.is_dir() and any(root.iterdir())):
             raise UserError(f"{root}: is not empty and no workspace; choose another --workspace")
         try:
             workspace = cls(root, mode="w")
@@ -91,7 +91,7 @@ class Workspace:
 
     def commit(self, **changes: Any) -> None:
         """Change the record in one atomic write."""
-        self.group.attrs.update(changes)
+        self.group.update_attributes(changes)
 
     def finish(self, stage: str, **changes: Any) -> None:
         """Commit the end of a stage."""
@@ -165,7 +165,13 @@ def exists(root: Path) -> bool:
     """Whether a folder holds a zarr group with a commit record."""
     if not (root / "zarr.json").is_file():
         return False
-    return "format" in zarr.open_group(str(root), mode="r").attrs
+    try:
+        return "format" in zarr.open_group(str(root), mode="r").attrs
+    except (ValueError, zarr.errors.NodeTypeValidationError) as error:
+        raise UserError(
+            f"{root}: its zarr.json is damaged or that of something else; choose another "
+            "--workspace"
+        ) from error
 
 
 def read_pixels(image: zarr.Array[Any], box: Box) -> NDArray[np.float32]:

@@ -50,7 +50,7 @@ class Solution:
     Attributes:
         z: (3, height, width) float32, 0 to 1.
         moments: State of Adam after the last step; None for L-BFGS.
-        content: Content term at the start; not a number where no step was taken.
+        content: Content term at the start.
         style: Style term at the start, of the patch's correlations against its own target;
             with one patch that is the style term of f.
     """
@@ -81,7 +81,8 @@ def solve(
         objective: The level's objective.
         problem: The patch's part of it.
         start: R_i X, the warm start.
-        steps: Steps of Adam, or evaluations at most of L-BFGS.
+        steps: Steps of Adam; of L-BFGS about as many evaluations, since a line search that has
+            begun is brought to its end. At least 1.
         optimizer: "adam" keeps pixels in range after each step; "lbfgs" minimises f(clip(z)).
         rate: Step of Adam, in units of the pixel range; L-BFGS searches along a line instead.
         moments: State to go on from; None to start afresh. Ignored by L-BFGS.
@@ -93,8 +94,7 @@ def solve(
     else:
         _lbfgs(z, loss, steps)
         after = None
-    content, style = loss.first or (math.nan, math.nan)
-    return Solution(z.detach().clamp(0, 1), after, content, style)
+    return Solution(z.detach().clamp(0, 1), after, *loss.first)
 
 
 class _Loss:
@@ -106,19 +106,20 @@ class _Loss:
         self.reference = objective.content_features(problem.content)
         self.pixels = problem.content[0].numel()
         self.targets: Grams | None = None
-        self.first: tuple[float, float] | None = None
+        self.first = (math.nan, math.nan)
 
     def __call__(self, z: Tensor) -> Tensor:
         objective, problem = self.objective, self.problem
         features = objective.features(z)
         grams = objective.grams(features)
+        content = objective.content_term(features, self.reference)
+        begins = self.targets is None
         if self.targets is None:
             self.targets = {
                 j: objective.styles[j] + (g.detach() - problem.mean[j]) for j, g in grams.items()
             }
-        content = objective.content_term(features, self.reference)
         style = objective.style_term(grams, self.targets)
-        if self.first is None:
+        if begins:
             self.first = (float(content.detach()), float(style.detach()))
         total = objective.weights.alpha * content + objective.weights.beta * style
         total = self.pixels * total

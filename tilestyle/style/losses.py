@@ -10,9 +10,13 @@ from torch import Tensor
 Grams = Mapping[str, Tensor]
 
 
-def cell_weights(window: Tensor, rows: int, columns: int) -> Tensor:
-    """A (height, width) window averaged over the cells of a feature map, (rows, columns)."""
-    return F.adaptive_avg_pool2d(window[None], (rows, columns))[0]
+def cell_weights(window: Tensor, stride: int, rows: int, columns: int) -> Tensor:
+    """A (height, width) window averaged over the cells of a feature map, (rows, columns).
+
+    A cell has `stride` x `stride` pixels, fewer at the end of an image that leaves a rest.
+    """
+    cells = F.avg_pool2d(window[None], stride, ceil_mode=True, count_include_pad=False)[0]
+    return cells[:rows, :columns]
 
 
 class _Correlation(torch.autograd.Function):

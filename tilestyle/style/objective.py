@@ -83,7 +83,7 @@ class Objective:
         found = {}
         for k in self.weights.content:
             error = (features[k].float() - reference[k].float()).square().mean(dim=0)
-            weights = cell_weights(window, *error.shape)
+            weights = cell_weights(window, self.network.layers[k].stride, *error.shape)
             mean = (error * weights).sum() / weights.sum() / self.styles[k].diagonal().mean()
             found[k] = (mean.cpu().numpy(), float(weights.sum()))
         return found
@@ -93,10 +93,13 @@ class Objective:
         return style_loss(grams, targets, self.styles, self.weights.style)
 
 
-def measure(features: Features, window: Tensor) -> dict[str, tuple[NDArray[np.float32], float]]:
+def measure(
+    network: Network, features: Features, window: Tensor
+) -> dict[str, tuple[NDArray[np.float32], float]]:
     """Window-weighted correlations of a patch, with the window's sum as their weight.
 
     Args:
+        network: Whose features they are.
         features: Of the patch.
         window: (height, width) of the patch; windows of a grid sum to 1, so that the weighted
             mean over all patches is the correlation of the whole image, up to what the patches
@@ -107,6 +110,6 @@ def measure(features: Features, window: Tensor) -> dict[str, tuple[NDArray[np.fl
     """
     found = {}
     for name, maps in features.items():
-        weights = cell_weights(window, *maps.shape[1:])
+        weights = cell_weights(window, network.layers[name].stride, *maps.shape[1:])
         found[name] = (gram(maps, weights).cpu().numpy(), float(weights.sum()))
     return found
