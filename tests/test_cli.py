@@ -1,5 +1,7 @@
 """The command line as a user meets it: what it says, and the exit code."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import pyvips
 import tifffile
 
 from tilestyle import cli
+from tilestyle.store.workspace import Workspace
 
 Tilestyle = Callable[..., tuple[int, str, str]]
 
@@ -223,3 +226,30 @@ def test_the_demo_from_python_gives_the_bytes_of_the_command(
     summary = stylize(images[0], images[1], "py.tif", overrides=options)
     assert summary.output.read_bytes() == Path("r.tif").read_bytes()
     assert (summary.height, summary.width) == (120, 160)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_goes_on(
+    images: tuple[str, str], number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "tilestyle", "run", *images, "-o", "r.tif", "--workers", "1"]
+    with subprocess.Popen(
+        [*command, "--set", "solver.steps=400"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if "iteration 3:" in line:
+                os.killpg(process.pid, number) if number == signal.SIGINT else process.terminate()
+                break
+        errors = process.stderr.read()
+    assert process.returncode == 75
+    assert errors == "tilestyle: interrupted; run the same command again to go on\n"
+    assert not list(Path().glob("*.partial"))
+    done = Workspace.open(Path("r.tilestyle")).record["progress"]["iteration"]
+    assert 3 <= done < 100

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +70,10 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done; 2 something to mend, said in one line; 75 interrupted, run again.",
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Style transfer for images of any size."""
@@ -267,6 +271,7 @@ def _print_summary(summary: Any) -> None:
 
 def main() -> NoReturn:
     """Run the command line; a user's mistake is one line and exit code 2."""
+    signal.signal(signal.SIGTERM, _interrupt)
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its findings become UserError
     try:
         cli.main(standalone_mode=False)
@@ -279,6 +284,10 @@ def main() -> NoReturn:
     except OSError as error:
         _fail(f"{error.filename or 'tilestyle'}: {error.strerror or error}", 2)
     sys.exit(0)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, code: int) -> NoReturn:

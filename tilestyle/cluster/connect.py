@@ -3,6 +3,8 @@
 import errno
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,8 +108,8 @@ def connect(config: ClusterConfig) -> Iterator[Cluster]:
 
 def _local(config: ClusterConfig) -> Iterator[Cluster]:
     workers = config.workers or max(len(os.sched_getaffinity(0)) // config.threads, 1)
-    with (
-        LocalCluster(
+    with _interrupt_ignored():
+        cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=config.kind == "local",
@@ -118,10 +120,22 @@ def _local(config: ClusterConfig) -> Iterator[Cluster]:
             worker_dashboard_address="127.0.0.1:0",
             # a task's error reaches the caller; it need not be printed by the worker too
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+        )
+    with cluster, Client(cluster) as client:
         yield Cluster(client)
+
+
+@contextmanager
+def _interrupt_ignored() -> Iterator[None]:
+    """Processes started within ignore SIGINT: a terminal's Ctrl-C is for the driver alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _remote(address: str) -> Iterator[Cluster]:
