@@ -249,7 +249,7 @@ def test_an_interrupted_run_says_so_and_goes_on(
                 break
         errors = process.stderr.read()
     assert process.returncode == 75
-    assert errors == "tilestyle: interrupted; run the same command again to go on\n"
+    assert errors.strip() == "tilestyle: interrupted; run the same command again to go on"
     assert not list(Path().glob("*.partial"))
     done = Workspace.open(Path("r.tilestyle")).record["progress"]["iteration"]
     assert 3 <= done < 100

@@ -81,7 +81,7 @@ class Solver(_Section):
     """Steps of a level over those of the next coarser one."""
     min_steps: int = Field(default=20, ge=0)
     """No level takes fewer, unless steps is smaller."""
-    inner_steps: int = Field(default=4, ge=1)
+    inner_steps: int = Field(default=2, ge=1)
     """Steps of a z-update: K; a level takes steps / K iterations T, rounded up."""
     optimizer: Literal["adam", "lbfgs"] = "adam"
     """lbfgs starts each z-update afresh: give it inner_steps of 10 or more."""

@@ -19,7 +19,7 @@ class Pieces(Protocol, Generic[S, Z, X]):
     """What an iteration is made of. S: shared statistics. Z, X: what the updates leave behind."""
 
     def measure(self, patch: Patch) -> S:
-        """Statistics CF(R_i X) of the iterate, weighted by the patch's window."""
+        """Statistics of the iterate, weighted by the patch's window."""
 
     def merge(self, parts: list[S]) -> S:
         """Weighted mean of statistics."""

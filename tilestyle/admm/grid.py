@@ -7,8 +7,9 @@ the band are averaged; the rest is context that the patch sees and moves, but do
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,18 +89,18 @@ class Axis:
     def window(self, k: int) -> NDArray[np.float32]:
         """Raised-cosine weights of patch k, over its span; over all patches they sum to 1."""
         start, stop = self.span(k)
+        pixels = np.arange(start, stop) + 0.5
         weights = np.ones(stop - start, np.float32)
-        if not self.overlap:
-            return weights
-        # distance from the border of the cores; without a blend each pixel is its owner's
-        distance = np.arange(-self.overlap, self.overlap) + 0.5
-        phase = (distance / self.blend + 0.5).clip(0, 1) if self.blend else distance > 0
-        rise = (np.sin(np.pi / 2 * phase) ** 2).astype(np.float32)
         if k > 0:
-            weights[: len(rise)] *= rise[: len(weights)]
+            weights *= self._rise(pixels - self.core_span(k)[0])
         if k < self.count - 1:
-            weights[-len(rise) :] *= 1 - rise[-len(weights) :]
+            weights *= 1 - self._rise(pixels - self.core_span(k)[1])
         return weights
+
+    def _rise(self, distance: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """From 0 to 1 over the blend, by distance from a border; without one, a step."""
+        phase = (distance / self.blend + 0.5).clip(0, 1) if self.blend else distance > 0
+        return (np.sin(np.pi / 2 * phase) ** 2).astype(np.float32)
 
 
 def fit_core(length: int, largest: int, align: int) -> int:
@@ -178,6 +179,14 @@ class Grid:
         """Weights of a patch, (height, width) of its box; over all patches they sum to 1."""
         j, i = divmod(patch.index, self.columns.count)
         return np.outer(self.rows.window(j), self.columns.window(i))
+
+    def widened(self, overlap: int) -> "Grid":
+        """The same cores and windows with another overlap, which may reach over whole cores.
+
+        For measuring: windows then hide all that a network cannot see right near a border.
+        """
+        rows, columns = (replace(axis, overlap=overlap) for axis in (self.rows, self.columns))
+        return Grid(rows, columns)
 
     def covering(self, block: Patch) -> list[Patch]:
         """The at most nine patches that overlap the core of `block`, in order of index."""

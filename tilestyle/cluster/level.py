@@ -76,6 +76,11 @@ class Level:
         height, width = (min(shape[axis] for shape in shapes) for axis in (0, 1))
         return weigh(self.config.loss, self.network, height, width)
 
+    def measuring(self, grid: Grid) -> Grid:
+        """The windows of a grid on boxes that hold all that the style layers see of them."""
+        reach = max(self.network.layers[name].margin for name in self.weights.style)
+        return grid.widened(-(-(reach + self.config.patch.blend // 2) // ALIGN) * ALIGN)
+
     @cached_property
     def objective(self) -> Objective:
         """The level's objective; the style's targets have been measured before."""

@@ -51,7 +51,7 @@ def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:
     """CF(S) of one patch of a style image, for all layers that count."""
     level = open_level(ref)
     image = level.style_arrays[style]
-    grid = level.grid_of((image.shape[1], image.shape[2]))
+    grid = level.measuring(level.grid_of((image.shape[1], image.shape[2])))
     pixels = level.tensor(read_pixels(image, grid[patch].box))
     with torch.no_grad():
         features = level.network.features(pixels, level.weights.layers)
@@ -79,11 +79,12 @@ def begin_block(ref: LevelRef, block: int, coarser: int) -> int:
 
 
 def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
-    """CF(R_i X), weighted by the patch's window."""
+    """CF(X) weighted by the patch's window, free of the patch's border: see docs/adr/0004."""
     level = open_level(ref)
-    where = level.grid[patch]
+    grid = level.measuring(level.grid)
+    where = grid[patch]
     x = level.tensor(read_box(level.state("x", t), where.box))
-    window = level.tensor(level.grid.window(where))
+    window = level.tensor(grid.window(where))
     return measure(level.network, level.objective.style_features(x), window)
 
 

@@ -73,8 +73,8 @@ def evaluate(level: Level, x: Any) -> float:
 def _exact_grid(level: Level, objective: Objective) -> Grid:
     """Patches whose context is at least what the network sees, so that windows hide no border."""
     reach = max(objective.network.layers[name].margin for name in objective.weights.layers)
-    overlap = -(-(reach + 1) // ALIGN) * ALIGN
-    return make_grid(*level.shape, max(CORE, 4 * overlap), overlap, 0, ALIGN)
+    cores = make_grid(*level.shape, CORE, 0, 0, ALIGN)
+    return cores.widened(-(-reach // ALIGN) * ALIGN)
 
 
 def _weighted(terms: Any, weights: Any) -> float:
