@@ -273,3 +273,20 @@ def test_box_index_is_relative_to_its_origin(
     np.testing.assert_array_equal(image[origin.index()][box.index(origin)], image[box.index()])
     assert box & origin == box
     assert (box.height, box.width) == (height, width)
+
+
+@given(st.integers(100, 700), st.sampled_from([64, 128, 192]), st.sampled_from([0, 4, 32]))
+def test_widened_patches_have_the_same_windows(length: int, core: int, blend: int) -> None:
+    narrow = make_grid(length, 70, core, 0 if core == 64 else 32, 0 if core == 64 else blend, 32)
+    wide = narrow.widened(160)
+    total = np.zeros(length)
+    for k in range(narrow.rows.count):
+        start, stop = wide.rows.span(k)
+        window = wide.rows.window(k)
+        total[start:stop] += window
+        first, last = narrow.rows.span(k)
+        inside = slice(first - start, last - start)
+        assert np.array_equal(window[inside], narrow.rows.window(k))
+        assert not np.delete(window, np.r_[inside]).any()
+        assert start % 32 == 0
+    assert np.allclose(total, 1, atol=1e-6)

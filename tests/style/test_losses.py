@@ -187,6 +187,16 @@ def test_grams_of_patches_merge_for_any_size(name: str, size: tuple[int, int]) -
     assert max(errors.values()) < 1e-5
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_widened_patches_measure_every_layer_of_the_image(name: str) -> None:
+    network = NETWORKS[name]()
+    reach = max(layer.margin for layer in network.layers.values())
+    grid = make_grid(300, 330, 128, 32, 4, 32).widened(-(-(reach + 2) // 32) * 32)
+    errors = merged_error(network, grid)
+    assert set(errors) == set(network.layers)
+    assert max(errors.values()) < 1e-5
+
+
 def test_one_patch_measures_the_plain_gram() -> None:
     network, grid = Scattering(), make_grid(90, 75, None, 32, 16, 32)
     features = network.features(natural(90, 75), ["first.0", "second.1"])

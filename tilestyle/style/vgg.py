@@ -70,13 +70,14 @@ class VGG(nn.Module):
 
     def __init__(self, variant: Variant, padding: Padding | None = None) -> None:
         super().__init__()
-        self.padding = padding or variant.padding
         self.names = _file_names(variant)
         self.stem = nn.Conv2d(3, 3, 1) if variant.stem else None
         self.convolutions = nn.ModuleList()
         incoming = 3
         for _, _, channels in self.names:
-            self.convolutions.append(nn.Conv2d(incoming, channels, 3))
+            self.convolutions.append(
+                nn.Conv2d(incoming, channels, 3, padding=1, padding_mode=padding or variant.padding)
+            )
             incoming = channels
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
@@ -103,8 +104,7 @@ class VGG(nn.Module):
         for (relu, _, _), convolution in zip(self.names, self.convolutions, strict=True):
             if relu.endswith("_1") and relu != "relu1_1":
                 x = F.max_pool2d(x, 2)
-            mode = "reflect" if self.padding == "reflect" else "constant"
-            x = convolution(F.pad(x, (1, 1, 1, 1), mode=mode)).relu()
+            x = convolution(x).relu_()
             if relu in names:
                 found[relu] = x[0]
             if len(found) == len(names):
