@@ -88,7 +88,8 @@ def write_tiff(
         dpi: Resolution in dots per inch.
         compression: Of the tiles; all but "none" with the horizontal predictor. libvips and
             older programs cannot read "zstd".
-        tile: Width and height of a tile in pixels, a multiple of 16.
+        tile: Width and height of a tile in pixels, a multiple of 16; an image that is smaller
+            has a smaller one.
         software: Value of the Software tag, ASCII.
         bigtiff: Write BigTIFF; None does so from 2 GB of raw pixels on.
 
