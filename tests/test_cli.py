@@ -154,6 +154,7 @@ def test_a_bad_image_is_refused_and_nothing_is_left(
         (["--set", "patch.blend=100"], ["patch.blend: 100"]),
         (["--set", "network.name=vgg19", "--weights", "no.pth"], ["no.pth", "scattering"]),
         (["--set", "network.name=vgg19", "--weights", "c.tif"], ["c.tif", "weights"]),
+        (["--weights", "c.tif"], ["c.tif", "scattering has no weights"]),
         (["--set", "loss.style_layers={nope: 1}"], ["no layer nope", "first.0"]),
         (["--set", "network.device=cuda"], ["network.device: cuda"]),
         (["-c", "no.yaml"], ["no.yaml"]),

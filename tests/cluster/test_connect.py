@@ -1,7 +1,9 @@
 """Clusters by name, back-pressure, errors of tasks."""
 
 import errno
+import json
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -64,7 +66,8 @@ def test_no_cluster_there(kind: str) -> None:
         pass
 
 
-def test_a_scheduler_address() -> None:
+@pytest.mark.parametrize("by", ["address", "file"])
+def test_a_scheduler_that_runs_already(by: str, tmp_path: Path) -> None:
     scheduler = LocalCluster(
         n_workers=1,
         threads_per_worker=1,
@@ -73,8 +76,10 @@ def test_a_scheduler_address() -> None:
         protocol="tcp://",
         dashboard_address="127.0.0.1:0",
     )
-    address = ClusterConfig(kind=scheduler.scheduler_address)
-    with scheduler, connect(address) as cluster:
+    file = tmp_path / "scheduler.json"
+    file.write_text(json.dumps({"address": scheduler.scheduler_address}))
+    kind = str(file) if by == "file" else scheduler.scheduler_address
+    with scheduler, connect(ClusterConfig(kind=kind)) as cluster:
         assert cluster.workers == 1
         assert cluster.run([delayed(nap, pure=False)(7)]) == [7]
 

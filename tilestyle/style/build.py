@@ -50,11 +50,17 @@ def build_network(config: NetworkConfig) -> Network:
     """The network of a config, frozen, on its device and in its precision.
 
     Raises:
-        UserError: Weights are missing or not those of the network, or there is no such device.
+        UserError: Weights are missing, too many or not those of the network, or there is no such
+            device.
     """
     device = pick_device(config.device)
     network: Network
     if config.name == "scattering":
+        if config.weights:
+            raise UserError(
+                f"network.weights: {config.weights}: scattering has no weights; leave them out, or "
+                "name the network that they are for: --set network.name=vgg19"
+            )
         network = Scattering()
     else:
         network = load_vgg(config.name, weights_file(config), config.padding)
