@@ -90,7 +90,8 @@ class Display:
                 self.progress.update(self.task, completed=self.progress.tasks[-1].total)
                 self.progress.stop_task(self.task)
             case LevelStarted():
-                self.level, self.patches, self.residuals = event, 0, ""
+                self.level, self.iteration, self.patches = event, 0, 0
+                self.residuals = ""
             case PatchDone():
                 self.patches += 1
                 self._show(self._now())
