@@ -116,7 +116,7 @@ class Cluster(_Section):
     kind: str = "local"
     """local (processes), threads, a scheduler's address, or the path of a scheduler file."""
     workers: int | None = Field(default=None, ge=1)
-    """Workers of local and threads; None: one for each core and thread of a task."""
+    """Workers of local and threads; None: as many as cores (by threads) and memory allow."""
     threads: int = Field(default=1, ge=1)
     """Threads of one task. Another number may change the last bits of a result."""
 
