@@ -52,7 +52,8 @@ format: $(READY) ## Bring the code into shape
 ingest: $(DONE)/ingest ## Read the images into the workspace
 pyramid: $(DONE)/pyramid ## Build the Gaussian pyramids
 stylize: $(DONE)/stylize ## Run all levels, coarse to fine
-export pipeline: $(OUT) ## Write the TIFF (all stages before it are made)
+export: $(OUT) ## Write the TIFF
+pipeline: $(OUT) ## All of these, as far as they are not made
 
 $(DONE)/ingest: $(CONTENT) $(STYLE) $(CONFIG) | $(READY)
 	$(BIN)/tilestyle ingest $(CONTENT) $(STYLE) --workspace $(WORK) --config $(CONFIG)
