@@ -67,7 +67,7 @@ def pyramid(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     for image, shapes in images.items():
         for level, shape in enumerate(shapes[1:], start=1):
             workspace.create_image(f"{image}/{level}", shape, np.uint16)
-            graph = pyramid_graph(str(workspace.root), image, level, shape)
+            graph = pyramid_graph(str(workspace.root.resolve()), image, level, shape)
             cluster.run(graph, lambda pixels: tell(Advanced(pixels)))
     workspace.finish("pyramid")
     tell(StageFinished("pyramid", time.perf_counter() - start))
@@ -91,7 +91,7 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
     _drop_state(workspace, level=0)
-    workspace.finish("stylize", seconds=record.get("seconds", 0) + time.perf_counter() - start)
+    workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))
 
 
@@ -102,11 +102,8 @@ def _work(config: Config, shapes: list[Any], progress: Any) -> tuple[float, floa
         iterations = config.solver.iterations(level, len(shapes))
         total += height * width * iterations
         if progress and progress["level"] <= level:
-            done += (
-                height
-                * width
-                * (progress["iteration"] if progress["level"] == level else iterations)
-            )
+            here = progress["level"] == level
+            done += height * width * (progress["iteration"] if here else iterations)
     return total, done
 
 

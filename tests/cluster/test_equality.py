@@ -170,14 +170,18 @@ def test_a_run_interrupted_within_an_iteration_goes_on_to_the_same_bytes(run: Ru
 
 
 @pytest.mark.slow
-def test_a_killed_worker_changes_nothing(run: Run, tmp_path: Path) -> None:
+def test_a_killed_worker_changes_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     undisturbed = run("undisturbed")
+    monkeypatch.chdir(tmp_path)
     config = small_config("cluster.kind=local", "cluster.workers=2")
     content, style = images()
     record = pipeline.plan([content, style], config)
-    workspace = Workspace.create(tmp_path / "killed.tilestyle", record)
+    workspace = Workspace.create(Path("killed.tilestyle"), record)
     stages.ingest(workspace, [content, style], lambda _: None)
     with connect(config.cluster) as cluster:
+        cluster.client.run(os.chdir, "/")  # workers need not be where the driver is
         stages.pyramid(workspace, cluster, lambda _: None)
         victims = list(cluster.client.run(os.getpid).values())
 

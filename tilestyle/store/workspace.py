@@ -93,9 +93,9 @@ class Workspace:
         """Change the record in one atomic write."""
         self.group.update_attributes(changes)
 
-    def finish(self, stage: str, **changes: Any) -> None:
+    def finish(self, stage: str) -> None:
         """Commit the end of a stage."""
-        self.commit(stages=[*self.record["stages"], stage], **changes)
+        self.commit(stages=[*self.record["stages"], stage])
 
     def finished(self, stage: str) -> bool:
         """Whether a stage is done."""
