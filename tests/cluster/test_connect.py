@@ -10,6 +10,7 @@ import pytest
 from dask import delayed
 from distributed import LocalCluster
 
+from tilestyle.cluster import connect as connect_module
 from tilestyle.cluster.connect import connect
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
@@ -82,6 +83,19 @@ def test_a_scheduler_that_runs_already(by: str, tmp_path: Path) -> None:
     with scheduler, connect(ClusterConfig(kind=kind)) as cluster:
         assert cluster.workers == 1
         assert cluster.run([delayed(nap, pure=False)(7)]) == [7]
+
+
+def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect_module, "PATIENCE", 0.2)
+    scheduler = LocalCluster(
+        n_workers=0, processes=False, host="127.0.0.1", protocol="tcp://", dashboard_address=None
+    )
+    with (
+        scheduler,
+        pytest.raises(UserError, match="no worker came within"),
+        connect(ClusterConfig(kind=scheduler.scheduler_address)),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("kind", ["local", "threads"])

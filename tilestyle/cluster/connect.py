@@ -37,6 +37,9 @@ CONFIG = {
 WORKER_MEMORY = 2 * 2**30
 """Bytes that a worker is given at least: a patch of 512 px takes 0.7 GB, with VGG-19 1.2."""
 
+PATIENCE = 300
+"""Seconds to wait for the first worker of a cluster that is there already."""
+
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 Done = Callable[[Any], None]
@@ -158,5 +161,11 @@ def _remote(address: str) -> Iterator[Cluster]:
     except (OSError, TimeoutError, ValueError) as error:
         raise UserError(f"--cluster {address}: no scheduler answers there") from error
     with client:
-        client.wait_for_workers(1, timeout="300s")
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError as error:
+            raise UserError(
+                f"--cluster {address}: no worker came within {PATIENCE} s; start some with "
+                "`dask worker`, see deploy/README.md"
+            ) from error
         yield Cluster(client)
