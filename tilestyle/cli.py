@@ -4,7 +4,7 @@ import functools
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -89,14 +89,7 @@ def run(
     content: Path, styles: tuple[Path, ...], output: Path, workspace: Path | None, config: Any
 ) -> None:
     """Stylise CONTENT in the manner of STYLE; run it again and it goes on where it stopped."""
-    from tilestyle.pipeline import default_workspace
-    from tilestyle.pipeline import run as run_pipeline
-    from tilestyle.report.progress import showing
-
-    workspace = workspace or default_workspace(output)
-    with showing(console, workspace / "tilestyle.log") as tell:
-        summary = run_pipeline(content, styles, output, config, workspace=workspace, tell=tell)
-    _print_summary(summary)
+    _run(content, styles, output, workspace, config)
 
 
 @cli.command()
@@ -107,17 +100,11 @@ def run(
 def demo(output: Path, size: str, style: str, config: Any) -> None:
     """Make a sample content and style by code and stylise them, end to end."""
     from tilestyle.images.samples import sample
-    from tilestyle.pipeline import default_workspace
-    from tilestyle.pipeline import run as run_pipeline
-    from tilestyle.report.progress import showing
 
     width, height = _parse_size(size)
     output.parent.mkdir(parents=True, exist_ok=True)
     images = sample("content", width, height), sample(style, width, height)
-    log = default_workspace(output) / "tilestyle.log"
-    with showing(console, log) as tell:
-        summary = run_pipeline(images[0], [images[1]], output, config, tell=tell)
-    _print_summary(summary)
+    _run(images[0], [images[1]], output, None, config)
 
 
 @cli.command()
@@ -245,6 +232,20 @@ def sample(kind: str, size: str, seed: int, output: Path) -> None:
         compression="lzw",
         software=f"tilestyle {__version__}",
     )
+
+
+def _run(
+    content: Any, styles: Sequence[Any], output: Path, workspace: Path | None, config: Any
+) -> None:
+    """Run the pipeline on files or open images, show how it goes, and sum up."""
+    from tilestyle.pipeline import default_workspace
+    from tilestyle.pipeline import run as run_pipeline
+    from tilestyle.report.progress import showing
+
+    workspace = workspace or default_workspace(output)
+    with showing(console, workspace / "tilestyle.log") as tell:
+        summary = run_pipeline(content, styles, output, config, workspace=workspace, tell=tell)
+    _print_summary(summary)
 
 
 def _parse_size(text: str) -> tuple[int, int]:

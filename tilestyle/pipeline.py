@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tilestyle import stages
-from tilestyle.admm.grid import Grid, make_grid
 from tilestyle.cluster.connect import connect
-from tilestyle.cluster.level import ALIGN
+from tilestyle.cluster.level import patch_grid, shared_network
 from tilestyle.config import Config
 from tilestyle.errors import UserError
 from tilestyle.images import Source, open_source
 from tilestyle.report.events import Listener, silent
 from tilestyle.report.scores import Scores, score_image
 from tilestyle.store.pyramid import Shape, level_shapes
-from tilestyle.store.workspace import Workspace, check_space, exists
-from tilestyle.style.build import build_network, weigh
+from tilestyle.store.workspace import Workspace, check_space, exists, sizes
+from tilestyle.style.build import weigh
 
 
 @dataclass(frozen=True)
@@ -116,10 +115,10 @@ def plan(images: Sequence[Path | Source], config: Config) -> dict[str, Any]:
         [_style_level(level, shapes[0], ladder, config) for ladder in ladders]
         for level in range(len(shapes))
     ]
-    network = build_network(config.network)
+    network = shared_network(config.network)
     for shape, chosen in zip(shapes, style_levels, strict=True):
         seen = [shape, *(ladder[k] for ladder, k in zip(ladders, chosen, strict=True))]
-        weigh(config.loss, network, min(h for h, _ in seen), min(w for _, w in seen))
+        weigh(config.loss, network, seen)
     return {
         "config": config.model_dump(mode="json"),
         "identity": config.identity(),
@@ -135,8 +134,8 @@ def plan(images: Sequence[Path | Source], config: Config) -> dict[str, Any]:
 
 def _bytes(shapes: list[Shape], ladders: list[list[Shape]], config: Config) -> int:
     """Space that a run takes at most, the output included: raw sizes, nothing compressed."""
-    pixels = sum(h * w for ladder in (shapes, *ladders) for h, w in ladder)
-    (height, width), grid = shapes[0], _grid(shapes[0], config)
+    pixels = sum(map(sizes, (shapes, *ladders)))
+    (height, width), grid = shapes[0], patch_grid(shapes[0], config.patch)
     # X and moments in two generations, what patches hand over likewise, all float32
     state = 4 * 2 * 9 * (height * width + len(grid) * grid.patch_shape[0] * grid.patch_shape[1])
     return 6 * pixels + state + 6 * height * width
@@ -156,11 +155,6 @@ def resume(root: Path, record: dict[str, Any]) -> Workspace | None:
     # who computes and how it is written may differ from run to run
     workspace.commit(config=record["config"])
     return workspace
-
-
-def _grid(shape: Sequence[int], config: Config) -> Grid:
-    patch = config.patch
-    return make_grid(shape[0], shape[1], patch.core, patch.overlap, patch.blend, ALIGN)
 
 
 def _style_level(
@@ -214,7 +208,7 @@ def summarize(workspace: Workspace, output: Path, seconds: float) -> Summary:
     """Score the result and say what there is."""
     record = workspace.record
     config = Config.model_validate(record["config"])
-    grid = _grid(record["shapes"][0], config)
+    grid = patch_grid(record["shapes"][0], config.patch)
     return Summary(
         output=output,
         workspace=workspace.root,

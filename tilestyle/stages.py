@@ -80,7 +80,7 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     config = Config.model_validate(record["config"])
     shapes = record["shapes"]
     progress = record.get("progress")
-    tell(StageStarted("stylize", *_work(config, shapes, progress)))
+    tell(StageStarted("stylize", *_work(workspace, config)))
     # without steps there is nothing to hand down: the finest level is the content itself
     for level in reversed(range(len(shapes) if config.solver.steps else 1)):
         if progress and progress["level"] < level:
@@ -95,15 +95,14 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     tell(StageFinished("stylize", time.perf_counter() - start))
 
 
-def _work(config: Config, shapes: list[Any], progress: Any) -> tuple[float, float]:
+def _work(workspace: Workspace, config: Config) -> tuple[float, float]:
     """All work of the stage, and what of it is done, in pixel iterations."""
     total = done = 0.0
+    shapes = workspace.record["shapes"]
     for level, (height, width) in enumerate(shapes):
         iterations = config.solver.iterations(level, len(shapes))
         total += height * width * iterations
-        if progress and progress["level"] <= level:
-            here = progress["level"] == level
-            done += height * width * (progress["iteration"] if here else iterations)
+        done += height * width * workspace.iterations_done(level, iterations)
     return total, done
 
 

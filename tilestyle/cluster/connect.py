@@ -55,11 +55,6 @@ class Cluster:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    @property
-    def workers(self) -> int:
-        """Workers at this moment."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
-
     def run(self, graph: Sequence[Any], done: Done | None = None) -> list[Any]:
         """Run the tasks of one graph.
 

@@ -1,20 +1,17 @@
 """The graphs: what is a task, and what it waits for. One iteration of Algorithm 1 is one graph."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dask import delayed
 
 from tilestyle.admm.algorithm import iteration
-from tilestyle.admm.grid import Box, Grid, Patch
+from tilestyle.admm.grid import Grid, Patch
 from tilestyle.admm.sharing import merge, tree_reduce
 from tilestyle.cluster import tasks
 from tilestyle.cluster.level import LevelRef
-from tilestyle.store.workspace import IMAGE_CHUNK
-
-BLOCK = 4 * IMAGE_CHUNK
-"""Side of what one task writes of an image: some tens of MB in memory."""
+from tilestyle.store.workspace import BLOCK, blocks
 
 
 def _task(function: Any) -> Any:
@@ -71,11 +68,4 @@ def begin_graph(ref: LevelRef, grid: Grid, coarser: int) -> list[Any]:
 
 def pyramid_graph(root: str, image: str, level: int, shape: tuple[int, int]) -> list[Any]:
     """One level of an image from the next finer one."""
-    return [_task(tasks.reduce_block)(root, image, level, box) for box in blocks(shape)]
-
-
-def blocks(shape: tuple[int, int], side: int = BLOCK) -> Iterator[Box]:
-    """An image cut into squares of whole chunks, row by row."""
-    for y in range(0, shape[0], side):
-        for x in range(0, shape[1], side):
-            yield Box(y, min(y + side, shape[0]), x, min(x + side, shape[1]))
+    return [_task(tasks.reduce_block)(root, image, level, box) for box in blocks(shape, BLOCK)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tilestyle.admm.grid import Box, Grid, make_grid
-from tilestyle.config import Config
+from tilestyle.config import Config, Patch
 from tilestyle.config import Network as NetworkConfig
 from tilestyle.store.workspace import Workspace
 from tilestyle.style.build import build_network, pick_device, weigh
@@ -21,6 +21,11 @@ from tilestyle.style.objective import Objective, Weights
 
 ALIGN = 32
 """Patch origins are multiples of the largest stride of any network's style layers."""
+
+
+def patch_grid(shape: tuple[int, int], patch: Patch) -> Grid:
+    """The patch grid of an image, by config; see `make_grid`."""
+    return make_grid(*shape, patch.core, patch.overlap, patch.blend, ALIGN)
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,12 @@ class Level:
 
     def grid_of(self, shape: tuple[int, int]) -> Grid:
         """The patch grid of an image at this level: content or style."""
-        patch = self.config.patch
-        return make_grid(*shape, patch.core, patch.overlap, patch.blend, ALIGN)
+        return patch_grid(shape, self.config.patch)
 
     @cached_property
     def network(self) -> Network:
         """The feature network, shared by all levels of this process."""
-        return _network(self.config.network)
+        return shared_network(self.config.network)
 
     @cached_property
     def device(self) -> torch.device:
@@ -73,8 +77,7 @@ class Level:
     def weights(self) -> Weights:
         """Layers that fit the smaller of content and styles at this level."""
         shapes = [self.shape, *(array.shape[1:] for array in self.style_arrays)]
-        height, width = (min(shape[axis] for shape in shapes) for axis in (0, 1))
-        return weigh(self.config.loss, self.network, height, width)
+        return weigh(self.config.loss, self.network, shapes)
 
     def measuring(self, grid: Grid) -> Grid:
         """The windows of a grid on boxes that hold all that the style layers see of them."""
@@ -103,7 +106,8 @@ class Level:
 
 
 @lru_cache(maxsize=2)
-def _network(config: NetworkConfig) -> Network:
+def shared_network(config: NetworkConfig) -> Network:
+    """The network of a config, built once in a process; see `build_network`."""
     return build_network(config)
 
 

@@ -29,12 +29,10 @@ class Receipt:
     Attributes:
         patch: Index of the patch.
         content: Content term of the patch at the start of the update.
-        style: Style term of the patch against its own target, likewise.
     """
 
     patch: int
     content: float
-    style: float
 
 
 def reduce_block(root: str, image: str, level: int, box: Box) -> int:
@@ -123,7 +121,7 @@ def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
     if solution.moments is not None:
         pair = torch.cat([solution.moments.first, solution.moments.second])
         level.state("z_moments", t + 1)[own] = _numpy(pair)
-    return Receipt(patch, solution.content, solution.style)
+    return Receipt(patch, solution.content)
 
 
 def _read_moments(level: Level, t: int, where: Patch) -> Moments | None:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tilestyle.admm.grid import Axis, Box, Grid
-from tilestyle.store.workspace import read_box
+from tilestyle.store.pyramid import read_around
+from tilestyle.store.workspace import BLOCK, blocks, read_box
 
-BLOCK = 2048
 HALO = 2
 """Pixels around a window that its local mean of 5 x 5 needs."""
 NEAR = 8
@@ -55,27 +55,20 @@ def _profiles(x: Any) -> list[NDArray[np.float64]]:
     """Sums along the rows and along the columns: of differences across lines, of detail energy."""
     _, height, width = x.shape
     rows, columns = np.zeros((2, height)), np.zeros((2, width))
-    for y in range(0, height, BLOCK):
-        for left in range(0, width, BLOCK):
-            core = Box(y, min(y + BLOCK, height), left, min(left + BLOCK, width))
-            down, across, energy = _local(x, core)
-            rows[0, core.y0 : core.y1] += down.sum(axis=1, dtype=np.float64)
-            columns[0, core.x0 : core.x1] += across.sum(axis=0, dtype=np.float64)
-            rows[1, core.y0 : core.y1] += energy.sum(axis=1, dtype=np.float64)
-            columns[1, core.x0 : core.x1] += energy.sum(axis=0, dtype=np.float64)
+    for core in blocks((height, width), BLOCK):
+        down, across, energy = _local(x, core)
+        rows[0, core.y0 : core.y1] += down.sum(axis=1, dtype=np.float64)
+        columns[0, core.x0 : core.x1] += across.sum(axis=0, dtype=np.float64)
+        rows[1, core.y0 : core.y1] += energy.sum(axis=1, dtype=np.float64)
+        columns[1, core.x0 : core.x1] += energy.sum(axis=0, dtype=np.float64)
     return [rows[0], columns[0], rows[1], columns[1]]
 
 
 def _local(x: Any, core: Box) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """|X - X above|, |X - X left| and detail energy of every pixel of a box, over the channels."""
     around = Box(core.y0 - HALO, core.y1 + HALO, core.x0 - HALO, core.x1 + HALO)
-    inside = around & Box(0, x.shape[1], 0, x.shape[2])
-    beyond = (
-        (0, 0),
-        (inside.y0 - around.y0, around.y1 - inside.y1),
-        (inside.x0 - around.x0, around.x1 - inside.x1),
-    )
-    window = np.pad(read_box(x, inside).astype(np.float32), beyond, mode="edge")
+    window = read_around(lambda box: read_box(x, box), x.shape[1:], around, mode="edge")
+    window = window.astype(np.float32)
     middle = window[:, HALO:-HALO, HALO:-HALO]
     down = np.abs(middle - window[:, HALO - 1 : -HALO - 1, HALO:-HALO]).sum(axis=0)
     across = np.abs(middle - window[:, HALO:-HALO, HALO - 1 : -HALO - 1]).sum(axis=0)

@@ -1,7 +1,5 @@
 """Where a run stands, read from its workspace alone."""
 
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +14,7 @@ def print_status(console: Console, workspace: Workspace) -> None:
     console.print(f"{inputs[0]} in the manner of {', '.join(inputs[1:])}")
     for stage in STAGES[:-1]:
         console.print(f"  {stage}: {'done' if workspace.finished(stage) else 'to do'}")
-    console.print(_levels(record))
+    console.print(_levels(workspace))
     if record["history"]:
         last = record["history"][-1]
         console.print(
@@ -25,15 +23,13 @@ def print_status(console: Console, workspace: Workspace) -> None:
         )
 
 
-def _levels(record: dict[str, Any]) -> Table:
+def _levels(workspace: Workspace) -> Table:
+    record = workspace.record
     solver = Config.model_validate(record["config"]).solver
-    shapes, progress = record["shapes"], record.get("progress")
+    shapes = record["shapes"]
     table = Table("level", "size", "iterations", box=None, padding=(0, 2))
     for level, (height, width) in reversed(list(enumerate(shapes))):
         total = solver.iterations(level, len(shapes))
-        if progress is None or progress["level"] > level:
-            done = 0
-        else:
-            done = progress["iteration"] if progress["level"] == level else total
+        done = workspace.iterations_done(level, total)
         table.add_row(str(level), f"{width} x {height}", f"{done} of {total}")
     return table

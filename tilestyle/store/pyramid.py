@@ -43,7 +43,7 @@ def reduce(read: Read, shape: Shape, box: Box) -> NDArray[np.uint16]:
     Returns:
         (channels, height, width) of the box, uint16; an uint8 level is spread to 0 - 65535.
     """
-    pixels = _read_around(
+    pixels = read_around(
         read, shape, Box(2 * box.y0 - 2, 2 * box.y1 + 1, 2 * box.x0 - 2, 2 * box.x1 + 1)
     )
     scale = 257 if pixels.dtype == np.uint8 else 1
@@ -71,7 +71,7 @@ def expand(read: Read, shape: Shape, box: Box) -> NDArray[np.float32]:
     """
     y0, x0 = box.y0 // 2, box.x0 // 2
     y1, x1 = (box.y1 + 1) // 2, (box.x1 + 1) // 2
-    pixels = _read_around(read, shape, Box(y0 - 1, y1 + 2, x0 - 1, x1 + 2), mode="edge")
+    pixels = read_around(read, shape, Box(y0 - 1, y1 + 2, x0 - 1, x1 + 2), mode="edge")
     doubled = _double(_double(pixels, 1), 2)
     inside = Box(2 * y0, 2 * y1, 2 * x0, 2 * x1)
     return doubled[(slice(None), *box.index(inside))].clip(0, 1)
@@ -85,7 +85,7 @@ def _double(a: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     return np.moveaxis(doubled, 0, axis)
 
 
-def _read_around(read: Read, shape: Shape, box: Box, mode: Any = "reflect") -> NDArray[Any]:
+def read_around(read: Read, shape: Shape, box: Box, mode: Any = "reflect") -> NDArray[Any]:
     """Read a box that may reach beyond the image, continued by numpy's padding `mode`."""
     inside = box & Box(0, shape[0], 0, shape[1])
     beyond = (

@@ -16,7 +16,7 @@ one atomic write after each stage and iteration, and nothing counts that they do
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from tilestyle.errors import UserError
 
 FORMAT = 1
 IMAGE_CHUNK = 512
+BLOCK = 4 * IMAGE_CHUNK
+"""Side of what is worked on at a time of an image: some tens of MB in memory."""
 PATCH_CHUNK = 64
 """Side of the pieces into which a patch's chunk is sharded: a neighbour reads its strip alone."""
 STAGES = ("ingest", "pyramid", "stylize", "export")
@@ -100,6 +102,13 @@ class Workspace:
     def finished(self, stage: str) -> bool:
         """Whether a stage is done."""
         return stage in self.record["stages"]
+
+    def iterations_done(self, level: int, total: int) -> int:
+        """Committed iterations of a level that takes `total`."""
+        progress = self.record.get("progress")
+        if progress is None or progress["level"] > level:
+            return 0
+        return int(progress["iteration"]) if progress["level"] == level else total
 
     def array(self, path: str) -> zarr.Array[Any]:
         """An array of the group, by path."""
@@ -176,7 +185,7 @@ def exists(root: Path) -> bool:
 
 def read_pixels(image: zarr.Array[Any], box: Box) -> NDArray[np.float32]:
     """A window of an integer image as float32, 0 to 1: (3, height, width)."""
-    pixels = np.asarray(image[(slice(None), *box.index())])
+    pixels = read_box(image, box)
     return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
 
 
@@ -202,6 +211,13 @@ def check_space(root: Path, needed: int) -> None:
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+def blocks(shape: tuple[int, int], side: int) -> Iterator[Box]:
+    """An image cut into squares, row by row; with a multiple of the chunk, of whole chunks."""
+    for y in range(0, shape[0], side):
+        for x in range(0, shape[1], side):
+            yield Box(y, min(y + side, shape[0]), x, min(x + side, shape[1]))
 
 
 def sizes(shapes: Sequence[tuple[int, int]]) -> int:

@@ -1,5 +1,6 @@
 """From config to network: names, weights files, device and precision."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -70,15 +71,17 @@ def build_network(config: NetworkConfig) -> Network:
     return network
 
 
-def weigh(config: Loss, network: Network, height: int, width: int) -> Weights:
-    """Layers and weights for images of which the smallest is (height, width).
+def weigh(config: Loss, network: Network, shapes: Iterable[Sequence[int]]) -> Weights:
+    """Layers and weights for images of all these shapes, (height, width) each.
 
-    Layers that are too deep for such images are left out.
+    Layers that are too deep for the smallest of them are left out.
 
     Raises:
         UserError: The config names a layer that the network does not have, or no style layer
             is left.
     """
+    heights, widths = zip(*shapes, strict=True)
+    height, width = min(heights), min(widths)
     preset = network.preset
     content = preset.content if config.content_layers is None else config.content_layers
     style = preset.style if config.style_layers is None else config.style_layers
