@@ -5,13 +5,14 @@ cells around its own, so all strokes of every third column and row can be painte
 touching: nine passes paint a layer in a fixed order, and a view needs only the cells around it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tilestyle.images.samples.canvas import weave
 from tilestyle.images.samples.colour import mix
 from tilestyle.images.samples.noise import Floats, cells, clamp, hash_cells, uniform
 from tilestyle.images.samples.picture import View
@@ -128,7 +129,17 @@ def _hairs(at: Floats) -> Floats:
     return left + (right - left) * share
 
 
-def paint_layer(
+def paint_layers(
+    view: View, ground: Floats, layers: Iterable[Brush], flow: Flow, palette: Palette
+) -> Floats:
+    """Lay all layers over a ground of one colour, on a canvas whose weave shows."""
+    colour: Floats = ground * np.ones(view.shape, np.float32)
+    for part, brush in enumerate(layers, start=1):
+        colour = _paint_layer(view, colour, brush, flow, palette, part)
+    return colour * (np.float32(1) + weave(view) * np.float32(0.055))
+
+
+def _paint_layer(
     view: View, below: Floats, brush: Brush, flow: Flow, palette: Palette, part: int
 ) -> Floats:
     """Lay one layer of strokes over `below`."""

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tilestyle.images.samples.brush import Brush, paint_layer
-from tilestyle.images.samples.canvas import weave
+from tilestyle.images.samples.brush import Brush, paint_layers
 from tilestyle.images.samples.colour import Ramp, mix, rgb
 from tilestyle.images.samples.noise import Floats, fbm, gradient_noise
 from tilestyle.images.samples.picture import View
@@ -54,7 +53,4 @@ class _Design:
 def paint(view: View) -> Floats:
     """Paint the layers from broad to fine."""
     design = _Design(view)
-    colour: Floats = _GROUND * np.ones(view.shape, np.float32)
-    for part, brush in enumerate(_LAYERS):
-        colour = paint_layer(view, colour, brush, design.flow, design.palette, part + 1)
-    return colour * (np.float32(1) + weave(view) * np.float32(0.055))
+    return paint_layers(view, _GROUND, _LAYERS, design.flow, design.palette)
