@@ -42,7 +42,8 @@ PATIENCE = 300
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
-Done = Callable[[Any], None]
+Done = Callable[[int, Any], None]
+"""Is told a place in the graph and the value that has come for it."""
 
 
 class Cluster:
@@ -60,7 +61,8 @@ class Cluster:
 
         Args:
             graph: Delayed values; what they share is computed once.
-            done: Called with each value as it completes; the cluster forgets it then.
+            done: Called with each value, and its place, as it completes; the cluster forgets it
+                then.
 
         Returns:
             The values, in the order of `graph`.
@@ -78,7 +80,7 @@ class Cluster:
                 results[place[future.key]] = result
                 future.release()
                 if done:
-                    done(result)
+                    done(place[future.key], result)
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
