@@ -10,6 +10,7 @@ where they are, and sample images and the scattering network alone where they ar
 
 import argparse
 import multiprocessing
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from pathlib import Path
 from tests.benchmarks.images import DATA, Images, identity, photograph, sampled
 from tests.benchmarks.runs import Figures, solve
 from tests.benchmarks.weights import random_vgg19
+from tilestyle.cluster.connect import WORKER_ENVIRONMENT
 from tilestyle.config import Config, load_config
 from tilestyle.report.scores import combine
 
@@ -101,7 +103,7 @@ def cases(folder: Path) -> Iterator[Case]:
         weights = f"network.weights={random_vgg19(folder)}"
         shape = ("network.name=vgg19", weights, *few)
         yield Case(images, "VGG-19 with random weights", shape, cores(512), {"512": 1.02})
-    few = ("solver.steps=40", "solver.min_steps=6")
+    few = ("solver.steps=24", "solver.min_steps=4")
     for images in large:
         for network, options in networks.items():
             yield Case(images, network, (*options, *few), cores(512, 256), GOALS)
@@ -138,6 +140,7 @@ def _chosen(folder: Path, arguments: argparse.Namespace) -> list[Case]:
 
 def compare(cases: list[Case], folder: Path, jobs: int) -> Iterator[tuple[str, list[str]]]:
     """A row for each run, with the goals that it missed."""
+    os.environ.update(WORKER_ENVIRONMENT)  # for the processes of the pool
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         futures = [
