@@ -92,7 +92,7 @@ def variants(base: Variant) -> dict[str, list[tuple[str, Variant]]]:
         ),
         "size of patches": ask(
             (f"core {2 * (base.core or 0)}", {"core": 2 * (base.core or 0)}),
-            ("core 64, overlap 0", {"core": 64, "overlap": 0, "blend": 0}),
+            ("core 96, overlap 0", {"core": 96, "overlap": 0, "blend": 0}),
         ),
     }
 
