@@ -16,7 +16,7 @@ CONFIG ?= configs/demo.yaml
 WORK := $(basename $(OUT)).tilestyle
 DONE := $(WORK)/.done
 
-.PHONY: help setup demo test test-fast lint format ingest pyramid stylize export pipeline bench clean
+.PHONY: help setup demo test test-fast lint format ingest pyramid stylize export pipeline bench study clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -79,8 +79,11 @@ out/style.tif: | $(READY)
 	@mkdir -p out
 	$(BIN)/tilestyle sample style --size 1536x1024 --output $@
 
-bench: $(READY) ## Tiled against whole image: the three ratios, on the networks at hand
-	$(BIN)/python -m tests.benchmarks.parity
+bench: $(READY) ## Tiled against whole image: the figures of docs/parity.md; takes hours
+	$(BIN)/python -m tests.benchmarks.parity --keep out/parity
+
+study: $(READY) ## Variants of ADMM against the whole image, with plots
+	$(BIN)/python -m tests.benchmarks.study --plots out/study
 
 clean: ## Remove what was made: out/, caches, .venv
 	rm -rf out $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

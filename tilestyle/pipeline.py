@@ -10,7 +10,7 @@ from typing import Any
 
 from tilestyle import stages
 from tilestyle.cluster.connect import connect
-from tilestyle.cluster.level import patch_grid, shared_network
+from tilestyle.cluster.level import kept, patch_grid, shared_network
 from tilestyle.cluster.scoring import Quality
 from tilestyle.config import Config
 from tilestyle.errors import UserError
@@ -19,7 +19,7 @@ from tilestyle.report.events import Listener, silent
 from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists, sizes
 from tilestyle.style.build import weigh
-from tilestyle.stylize import stylize
+from tilestyle.stylize import layout, stylize
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,12 @@ def _bytes(shapes: list[Shape], ladders: list[list[Shape]], config: Config) -> i
     """Space that a run takes at most, the output included: raw sizes, nothing compressed."""
     pixels = sum(map(sizes, (shapes, *ladders)))
     (height, width), grid = shapes[0], patch_grid(shapes[0], config.patch)
-    # X and moments in two generations, what patches hand over likewise, all float32
-    state = 4 * 2 * 9 * (height * width + len(grid) * grid.patch_shape[0] * grid.patch_shape[1])
+    images, patches = (
+        sum(channels * kept(name) for name, channels in arrays.items())
+        for arrays in layout(config.solver)
+    )
+    covered = len(grid) * grid.patch_shape[0] * grid.patch_shape[1]
+    state = 4 * (images * height * width + patches * covered)  # float32
     return 6 * pixels + state + 6 * height * width
 
 

@@ -9,9 +9,9 @@ from tilestyle.admm.sharing import means
 from tilestyle.admm.stopping import Trace, settled
 from tilestyle.cluster.connect import Cluster, Done
 from tilestyle.cluster.graph import begin_graph, exact_graph, iteration_graph, style_graph
-from tilestyle.cluster.level import Level, LevelRef
+from tilestyle.cluster.level import Level, LevelRef, kept
 from tilestyle.cluster.scoring import assess
-from tilestyle.config import Config
+from tilestyle.config import Config, Solver
 from tilestyle.report.events import (
     Advanced,
     IterationDone,
@@ -89,11 +89,9 @@ def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
         _drop_state(workspace, level=number + 1)
 
 
-def _create_state(workspace: Workspace, level: Level) -> None:
-    """The arrays of a level, by mode and optimiser; see `store.workspace`."""
-    solver, grid = level.config.solver, level.grid
-    images = {"x": 3}
-    patches: dict[str, int] = {}
+def layout(solver: Solver) -> tuple[dict[str, int], dict[str, int]]:
+    """Channels of a level's arrays, by name: of those like the image, of those of patches."""
+    images, patches = {"x": 3}, {}
     if solver.optimizer == "adam":
         images["moments"] = 6
     if solver.mode == "exact":
@@ -106,14 +104,15 @@ def _create_state(workspace: Workspace, level: Level) -> None:
             patches["z_moments"] = 6
         if solver.rho:
             patches["u"] = 3
-    for name, channels in images.items():
-        for generation in range(level.kept(name)):
-            path = f"levels/{level.ref.level}/{name}/{generation}"
-            workspace.create_iterate(path, grid, channels)
-    for name, channels in patches.items():
-        for generation in range(level.kept(name)):
-            path = f"levels/{level.ref.level}/{name}/{generation}"
-            workspace.create_patches(path, grid, channels)
+    return images, patches
+
+
+def _create_state(workspace: Workspace, level: Level) -> None:
+    kinds = (workspace.create_iterate, workspace.create_patches)
+    for create, arrays in zip(kinds, layout(level.config.solver), strict=True):
+        for name, channels in arrays.items():
+            for generation in range(kept(name)):
+                create(f"levels/{level.ref.level}/{name}/{generation}", level.grid, channels)
 
 
 def _drop_state(workspace: Workspace, level: int) -> None:

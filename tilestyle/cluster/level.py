@@ -25,6 +25,11 @@ ALIGN = 32
 """Patch origins are multiples of the largest stride of any network's style layers."""
 
 
+def kept(name: str) -> int:
+    """Generations of an array that are kept: a task that runs again must find what it has read."""
+    return HISTORY + 1 if name in ("s", "y") else 2
+
+
 def patch_grid(shape: tuple[int, int], patch: Patch) -> Grid:
     """The patch grid of an image, by config; see `make_grid`."""
     return make_grid(*shape, patch.core, patch.overlap, patch.blend, ALIGN)
@@ -110,13 +115,8 @@ class Level:
 
     def state(self, name: str, generation: int) -> zarr.Array[Any]:
         """An array of the level's state, by name; see `store.workspace`."""
-        slot = generation % self.kept(name)
+        slot = generation % kept(name)
         return self.workspace.array(f"levels/{self.ref.level}/{name}/{slot}")
-
-    @staticmethod
-    def kept(name: str) -> int:
-        """Generations that are kept: what a task has read is still there if it runs again."""
-        return HISTORY + 1 if name in ("s", "y") else 2
 
     def tensor(self, array: NDArray[np.float32]) -> Tensor:
         """On the worker's device."""
