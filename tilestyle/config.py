@@ -84,8 +84,10 @@ class Solver(_Section):
     """Steps of a level over those of the next coarser one."""
     min_steps: int = Field(default=20, ge=0)
     """No level takes fewer, unless steps is smaller."""
-    inner_steps: int = Field(default=2, ge=1)
-    """Steps of a z-update: K; a level takes steps / K iterations T, rounded up. In exact mode 1."""
+    inner_steps: int = Field(default=1, ge=1)
+    """Steps of a z-update: K; a level takes steps / K iterations T, rounded up. More is faster and
+    exchanges less, and is less exactly what the whole image would do; see docs/parity.md. In exact
+    mode always 1."""
     optimizer: Literal["adam", "lbfgs"] = "adam"
     """admm starts each z-update of lbfgs afresh: give it inner_steps of 10 or more."""
     rate: float = Field(default=0.02, gt=0, le=1)

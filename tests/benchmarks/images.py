@@ -32,7 +32,7 @@ def photograph(folder: Path, width: int) -> list[Images]:
 
 def sampled(folder: Path, width: int, height: int) -> list[Images]:
     """The sample content with two paintings; without them with two sample styles."""
-    content = _saved("content", width, height, folder / f"sample-{width}.tif")
+    content = _saved("content", width, height, folder / f"sample-{width}x{height}.tif")
     if DATA.is_dir():
         styles = {name: _painting(name) for name in PAINTINGS}
     else:

@@ -85,8 +85,8 @@ def cases(folder: Path) -> Iterator[Case]:
     if SMALL_VGG.is_file():
         small = ("network.name=vgg19-small", f"network.weights={SMALL_VGG}")
         networks["vgg19-small"] = small
-    steps = ("solver.steps=60", "solver.min_steps=10")
-    medium, large = photograph(folder, 1536), sampled(folder, 3072, 1536)
+    steps = ("solver.steps=30", "solver.min_steps=6")
+    medium, large = photograph(folder, 1536), sampled(folder, 3072, 1024)
     for network, options in networks.items():
         for n, images in enumerate(medium):
             sizes = (512, 256) if n else (512, 256, 384, 768)
@@ -94,16 +94,13 @@ def cases(folder: Path) -> Iterator[Case]:
     for images in identity(folder, 1024):
         for network, options in networks.items():
             yield Case(images, network, options + steps, cores(512), GOALS)
-    few = ("solver.steps=20", "solver.min_steps=6")
+    few = ("solver.steps=12", "solver.min_steps=4")
     for images in photograph(folder, 1024)[:1]:
         for network, options in networks.items():
-            # one step an iteration in both, so that Adam takes the same ones
-            runs = cores(512) | EXACT
-            yield Case(images, network, (*options, *few), runs, GOALS)
+            yield Case(images, network, (*options, *few), cores(512) | EXACT, GOALS)
         weights = f"network.weights={random_vgg19(folder)}"
         shape = ("network.name=vgg19", weights, "solver.steps=8", "solver.min_steps=4")
         yield Case(images, "VGG-19 with random weights", shape, cores(512), {"512": 1.02})
-    few = ("solver.steps=16", "solver.min_steps=4")
     for images in large:
         for network, options in networks.items():
             yield Case(images, network, (*options, *few), cores(512, 256), GOALS)

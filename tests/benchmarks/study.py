@@ -63,7 +63,7 @@ def variants(base: Variant) -> dict[str, list[tuple[str, Variant]]]:
             ("at the patch's own z", {"start": "z"}),
             ("at z, moments kept: patches on their own", admm),
         ),
-        "T x K": ask(*((f"K = {k}", {"inner": k}) for k in (1, 4, 8))),
+        "T x K": ask(*((f"K = {k}", {"inner": k}) for k in (2, 4, 8))),
         "rho": ask(
             ("0.01 in the overlaps", {"rho": 0.01}),
             ("0.1 in the overlaps", {"rho": 0.1}),

@@ -48,7 +48,7 @@ class Variant:
     overlap: int = 32
     blend: int = 4
     window: Literal["cosine", "linear"] = "cosine"
-    inner: int = 2
+    inner: int = 1
     start: Literal["x", "z"] = "x"
     moments: Literal["averaged", "kept", "fresh"] = "averaged"
     statistics: Literal["shared", "patches", "delayed", "own"] = "shared"
