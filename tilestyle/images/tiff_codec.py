@@ -1,0 +1,217 @@
+"""Decoding one strip or tile, and finding the damage that its codec passes over.
+
+The codecs of JPEG and fax fill what they cannot read with grey, white or noise, and say nothing.
+Their segments are therefore decoded a second time by libjpeg or libtiff inside libvips, for what
+these say. Sizes in the segments themselves are checked first: a codec trusts them.
+"""
+
+import logging
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import pyvips
+from numpy.typing import NDArray
+from tifffile import COMPRESSION, TiffPage
+
+from tilestyle.errors import UserError, refusal
+from tilestyle.images.tiff_segments import Segments
+
+LOG = logging.getLogger(__name__)
+
+_FAX = {COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4}
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SCAN = 0xDA
+_ALONE = {0x01, *range(0xD0, 0xD9)}
+_JPEG_DAMAGE = re.compile("corrupt|premature", re.IGNORECASE)
+_FILL_ORDER, _T4_OPTIONS, _T6_OPTIONS = 266, 292, 293
+
+Place: TypeAlias = tuple[int, int, int]
+
+
+class SegmentDecoder:
+    """Decodes the strips and tiles of one page.
+
+    Args:
+        page: A checked page whose file is open.
+        segments: Its segments.
+        name: The file name, for messages.
+    """
+
+    def __init__(self, page: TiffPage, segments: Segments, name: str) -> None:
+        self._page, self._segments, self._name = page, segments, name
+        self._tables = page.jpegtables or b""
+        self._options = {"jpegtables": page.jpegtables} if page.jpegtables else {}
+        self._check: Callable[[bytes, int], str | None] = {
+            COMPRESSION.JPEG: self._jpeg_problem,
+            COMPRESSION.WEBP: self._webp_problem,
+            **dict.fromkeys(_FAX, self._fax_problem),
+        }.get(page.compression, lambda data, index: None)
+        page.init_decode()
+
+    def __call__(self, data: bytes, index: int) -> tuple[NDArray[Any], Place]:
+        """Decode a segment.
+
+        Args:
+            data: Its bytes in the file.
+            index: Its number.
+
+        Returns:
+            (rows, width, samples), and its place: plane, row, column.
+
+        Raises:
+            UserError: It is damaged (TIFF_TRUNCATED, TIFF_CORRUPT).
+        """
+        if problem := self._check(data, index):
+            raise self._corrupt(index, problem)
+        try:
+            decoded, place, _ = self._decode(data, index)
+        except Exception as error:  # the codecs raise many types
+            raise self._corrupt(index, one_line(error)) from error
+        plane, _, y, x, _ = place
+        return decoded[0], (plane, y, x)
+
+    def _decode(self, data: bytes, index: int) -> Any:
+        try:
+            return self._page.decode(data, index, **self._options)
+        except Exception as error:
+            if "INSUFFICIENT_SPACE" not in str(error):
+                raise
+            # Some writers fill the last strip up with rows beyond the image.
+            row = self._segments.row_bytes
+            inflate = zlib.decompressobj()
+            whole = inflate.decompress(data, self._segments.height * row + 1)
+            if not inflate.eof or len(whole) != self._segments.height * row:
+                raise
+        kept = whole[: self._size(index)[0] * row]
+        return self._page.decode(zlib.compress(kept, 0), index, **self._options)
+
+    def _size(self, index: int) -> tuple[int, int]:
+        """Rows and columns of a segment; those of a tile may lie outside the image."""
+        segments = self._segments
+        if self._page.is_tiled:
+            return segments.height, segments.width
+        top = index % segments.down * segments.height
+        return min(segments.height, self._page.imagelength - top), segments.width
+
+    def _jpeg_problem(self, data: bytes, index: int) -> str | None:
+        if _JPEG_END not in data:
+            raise self._truncated(index)
+        width, height = _jpeg_size(data)
+        if not self._fits(width, height, index):
+            return f"its JPEG data are of {width} x {height} pixels"
+        if self._page.bitspersample != 8:
+            return None  # libvips reads no others
+        tables = self._tables[: self._tables.rfind(_JPEG_END)] if self._tables else _JPEG_START
+        found = _complaint(tables + data[data.index(_JPEG_START) + 2 :])
+        # Some writers pad the data, and libjpeg remarks on every such byte.
+        is_damage = found and "extraneous" not in found and _JPEG_DAMAGE.search(found)
+        return found if is_damage else None
+
+    def _webp_problem(self, data: bytes, index: int) -> str | None:
+        width, height = _webp_size(data)
+        fits = self._fits(width, height, index)
+        return None if fits else f"its WebP data are of {width} x {height} pixels"
+
+    def _fits(self, width: int, height: int, index: int) -> bool:
+        """Whether an image in a segment has its size, surplus rows aside, or reaches the edge."""
+        rows, columns = self._size(index)
+        if self._page.is_tiled:
+            segments = self._segments
+            x = index % segments.across * columns
+            y = index // segments.across % segments.down * rows
+            rest = self._page.imagelength - y, self._page.imagewidth - x
+            if (height, width) == (min(rows, rest[0]), min(columns, rest[1])):
+                return True
+            return (height, width) == (rows, columns)
+        return width == columns and rows <= height <= max(rows, self._segments.height) + 16
+
+    def _fax_problem(self, data: bytes, index: int) -> str | None:
+        found = _complaint(_as_tiff(data, self._size(index), self._page))
+        if found and self._page.compression == COMPRESSION.CCITTFAX3 and "EOF" not in found:
+            # Lines of a fax get damaged on the phone, and each starts afresh.
+            LOG.warning("%s: strip %d has damaged lines (%s)", self._name, index, found)
+            return None
+        return found
+
+    def _corrupt(self, index: int, problem: str) -> UserError:
+        problem = f"strip or tile {index} cannot be decoded ({problem})"
+        return refusal("TIFF_CORRUPT", self._name, problem, "export the image again")
+
+    def _truncated(self, index: int) -> UserError:
+        problem = f"strip or tile {index} is cut short"
+        return refusal("TIFF_TRUNCATED", self._name, problem, "get the file again")
+
+
+def one_line(error: Exception) -> str:
+    """Type and text of an error, for the middle of a message."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _complaint(data: bytes) -> str | None:
+    """What libvips says of an image in memory; None if it reads it without a remark."""
+    try:
+        image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="warning")
+        image.avg()
+    except pyvips.Error as error:
+        lines = [" ".join(line.split()) for line in str(error).split("\n")[1:] if line.strip()]
+        return lines[0] if lines else "the data end early"
+    return None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Width and height that a JPEG stream tells; zeros if it tells none."""
+    at = data.find(_JPEG_START) + 2
+    while 2 <= at < len(data) - 9:
+        if data[at] != 0xFF:
+            return 0, 0
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        if marker == _SCAN:
+            return 0, 0
+        at += (
+            2
+            if marker in _ALONE
+            else 1
+            if marker == 0xFF
+            else 2 + int.from_bytes(data[at + 2 : at + 4])
+        )
+    return 0, 0
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height that WebP data tell; zeros if they tell none."""
+    kind, head = data[12:16], data[20:30]
+    if data[:4] != b"RIFF" or len(head) < 10:
+        return 0, 0
+    if kind == b"VP8X":
+        return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", head, 6)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _as_tiff(data: bytes, size: tuple[int, int], page: TiffPage) -> bytes:
+    """Fax data of one strip or tile as a TIFF of its own, with the tags that matter alone."""
+    rows, columns = size
+    tags = {256: columns, 257: rows, 258: 1, 259: int(page.compression), 262: 0, 277: 1, 278: rows}
+    tags |= {279: len(data), 273: 0}
+    for code in (_FILL_ORDER, _T4_OPTIONS, _T6_OPTIONS):
+        if code in page.tags:
+            tags[code] = int(page.tags.valueof(code))
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = (
+        struct.pack("<HHIH2x", code, 3, 1, value)
+        if code in (258, 259, 262, 266, 277)
+        else struct.pack("<HHII", code, 4, 1, value)
+        for code, value in sorted(tags.items())
+    )
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + b"".join(entries) + bytes(4) + data
