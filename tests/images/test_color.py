@@ -19,6 +19,9 @@ GREY = imagecodecs.cms_profile("gray", gamma=1.8)
 P3 = pyvips.Image.profile_load("p3")
 CMYK = pyvips.Image.profile_load("cmyk")
 
+D65 = [0.3127, 0.3290, 1.0]
+PRIMARIES = [0.64, 0.33, 1.0, 0.30, 0.60, 1.0, 0.15, 0.06, 1.0]
+
 
 def noise(dtype: str, channels: int) -> Array:
     top = np.iinfo(dtype).max
@@ -109,7 +112,8 @@ def test_the_profile_of_the_file_comes_first() -> None:
 
 
 def test_linear_light_keeps_its_shadows() -> None:
-    linear = imagecodecs.cms_profile("rgb", gamma=1.0)
+    srgb = {"whitepoint": D65, "primaries": PRIMARIES}
+    linear = imagecodecs.cms_profile("rgb", gamma=1.0, **srgb)
     light = np.linspace(0, 0.01, 300, dtype=np.float32).reshape(1, 100, 3)
     light[..., 1:] = light[..., :1]
     found = light_to_srgb(light, linear, name="a.tif")[0, :, 0]
