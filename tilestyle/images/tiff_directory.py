@@ -16,6 +16,7 @@ _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 _TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _SUBDIRECTORIES = 254, 255, 256, 257, 330
+_SAMPLE_FORMAT = 339
 # What pixels depend on: sizes, sample layout, colours, segments, JPEG tables, ICC profile.
 _VITAL = {254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 317, 320, 322}
 _VITAL |= {323, 324, 325, 332, 334, 338, 339, 347, 34675}
@@ -123,7 +124,7 @@ class DirectoryReader:
         """Refuse a page with a tag that matters and cannot be read.
 
         Raises:
-            UserError: TIFF_TRUNCATED or TIFF_CORRUPT.
+            UserError: TIFF_TRUNCATED or TIFF_CORRUPT; TIFF_SAMPLE if channels differ in format.
         """
         for code in sorted(_VITAL & directory.entries.keys()):
             entry = directory.entries[code]
@@ -132,6 +133,9 @@ class DirectoryReader:
                 raise self._corrupt(f"its tag {code} cannot be read")
             if entry.offset + entry.count * _TYPE_BYTES[entry.kind] > self.size:
                 raise self._truncated(f"the values of tag {code} lie")
+        if len(set(self._integers(directory.entries.get(_SAMPLE_FORMAT)))) > 1:
+            problem, remedy = "its channels differ in sample format", "save it with 8 or 16 bits"
+            raise refusal("TIFF_SAMPLE", self._name, problem, remedy)
 
     def _chain(self, offset: int, above: frozenset[int]) -> Iterator[Directory]:
         """A directory and its successors; `above` are those that they are parts of."""
