@@ -1,4 +1,4 @@
-"""Files with random damage, read in child processes that may take 2 GiB: python -m tests.images.fuzz
+"""Files with random damage, read in child processes of 2 GiB: python -m tests.images.fuzz
 
 Each mutation of a file of the corpus has to give pixels or one line with a code: no crash, no
 hang, no traceback, and no black image where the undamaged file has none.
@@ -6,7 +6,6 @@ hang, no traceback, and no black image where the undamaged file has none.
 
 import argparse
 import multiprocessing
-import os
 import resource
 import struct
 import sys
@@ -27,22 +26,22 @@ def seeds() -> list[bytes]:
     """Small files of every kind; directories are moved to where they are hit."""
     from tests.images.corpus import cases
 
-    return [case.data for case in cases() if len(case.data) < 200_000]
+    return [case.data for case in cases() if case.expected.any()]
 
 
 def mutated(data: bytes, random: np.random.Generator) -> bytes:
     """A copy with a few changes, most of them in headers and directories."""
     out = bytearray(data)
     spots = _spots(data)
-    for _ in range(random.integers(1, 5)):
+    for _ in range(random.integers(1, 4)):
         kind = random.integers(0, 8)
         at = int(random.choice(spots)) if kind else int(random.integers(4, len(out)))
-        if kind == 1:
+        if kind <= 1:
             size = int(random.choice([1, 2, 4]))
             out[at : at + size] = bytes(random.choice([0, 0xFF, 0x7F, 0x80], size).tolist())
         elif kind == 2:
             out[at : at + 4] = struct.pack("<I", int(2 ** (32 * random.random())) & 0xFFFFFFFF)
-        elif kind == 3 and len(out) > 64:
+        elif kind == 3 and random.random() < 0.2:
             del out[int(random.integers(16, len(out))) :]
             spots = [spot for spot in spots if spot < len(out)] or [0]
         elif at < len(out):
@@ -65,7 +64,7 @@ def _spots(data: bytes) -> list[int]:
 
 
 def read(path: Path) -> str:
-    """What comes of a file: "pixels", "black", or the code of the error."""
+    """What comes of a file: "pixels" or the code of the error; "!" for what must not be."""
     from tilestyle.config import Input
     from tilestyle.errors import UserError
     from tilestyle.images import open_source
@@ -73,14 +72,13 @@ def read(path: Path) -> str:
     is_black = True
     try:
         # Larger ones are allowed, but would take their time.
-        for band in open_source(path, Input(max_pixels=4_000_000)).rows(64):
+        for band in open_source(path, Input(max_pixels=20_000_000)).rows(64):
             is_black = is_black and not band.any()
     except UserError as error:
-        message = str(error)
-        assert message.startswith(f"{error.code}: {path.name}: ") or path.name in message, message
-        assert "\n" not in message, message
-        return error.code or "other"
-    return "black" if is_black else "pixels"
+        if path.name not in str(error) or "\n" in str(error):
+            return f"! odd message: {error}"
+        return error.code or "no code"
+    return "! black" if is_black else "pixels"
 
 
 def _work(
@@ -89,11 +87,8 @@ def _work(
     """Child process: read one batch, and say what came of each file before the next is begun."""
     import logging
 
-    from tilestyle.images import open_source  # noqa: F401  (before the limit, not part of it)
-
     logging.disable()
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (max(MEMORY, used + (MEMORY // 2)),) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     files = seeds()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tif"
@@ -150,7 +145,7 @@ def main() -> int:
     began = time.monotonic()
     for number, outcome in run(options.count, options.seed):
         outcomes[outcome.split(":")[0]] += 1
-        if outcome.startswith("!") or outcome == "black":
+        if outcome.startswith("!"):
             print(f"file {number}: {outcome}", flush=True)
             if options.keep:
                 options.keep.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,9 @@ _ALONE = {0x01, *range(0xD0, 0xD9)}
 _JPEG_DAMAGE = re.compile("corrupt|premature", re.IGNORECASE)
 _FILL_ORDER, _T4_OPTIONS, _T6_OPTIONS = 266, 292, 293
 
+NO_MEMORY = "memory does not suffice to read it", "save it with smaller strips or tiles"
+"""What is wrong, and what to do."""
+
 Place: TypeAlias = tuple[int, int, int]
 
 
@@ -69,6 +72,8 @@ class SegmentDecoder:
             raise self._corrupt(index, problem)
         try:
             decoded, place, _ = self._decode(data, index)
+        except MemoryError as error:
+            raise refusal("TIFF_TOO_BIG", self._name, *NO_MEMORY) from error
         except Exception as error:  # the codecs raise many types
             raise self._corrupt(index, one_line(error)) from error
         plane, _, y, x, _ = place

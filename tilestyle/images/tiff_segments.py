@@ -9,13 +9,13 @@ from tifffile import COMPRESSION, TiffPage
 
 from tilestyle.errors import refusal
 
-MOST_BYTES = 768 << 20
-"""What one strip or tile, and one row of them, may take in memory when decoded."""
-
+_MOST_BYTES = 512 << 20
+# A bilevel page becomes a byte a pixel, without copies: an A0 fax at 600 dpi in one strip.
+_MOST_BYTES_BILEVEL = 768 << 20
 _RAW_STRIP_BYTES = 1 << 20
 _STRIP_SIZES, _TILE_SIZES, _ROWS_PER_STRIP = 279, 325, 278
 # No encoder packs more tightly. Those of CCITT can spend a bit a row, LZW's codes grow to 12 bits
-# for 5000 bytes; where the ratio has no bound, MOST_BYTES is what protects memory.
+# for 5000 bytes; where the ratio has no bound, _MOST_BYTES is what protects memory.
 _MOST_EXPANSION = {
     COMPRESSION.NONE: 1,
     COMPRESSION.PACKBITS: 64,
@@ -97,11 +97,16 @@ def find_segments(page: TiffPage, file_size: int, *, name: str) -> Segments:
         problem = f"only {min(len(offsets), len(sizes))} of {count} strips or tiles are listed"
         raise refusal("TIFF_TRUNCATED", name, problem, "get the file again")
     decoded = height * width * samples * page.dtype.itemsize
-    if decoded > MOST_BYTES:
+    if decoded > most_bytes(page):
         problem = f"one strip or tile takes {decoded >> 20} MiB when decoded"
         raise refusal("TIFF_TOO_BIG", name, problem, "save the image with smaller strips or tiles")
     found = Segments(offsets, sizes, height, width, down, across, row_bytes, decoded)
     return _Checker(page, found, file_size, name).checked()
+
+
+def most_bytes(page: TiffPage) -> int:
+    """What one strip or tile, and one row of them, may take in memory when decoded."""
+    return _MOST_BYTES_BILEVEL if page.bitspersample == 1 else _MOST_BYTES
 
 
 class _Checker:

@@ -22,11 +22,11 @@ from tilestyle.images.color import Pixels
 from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.limits import check_size
 from tilestyle.images.orientation import is_swapped, spans, upright
-from tilestyle.images.tiff_codec import SegmentDecoder, one_line
+from tilestyle.images.tiff_codec import NO_MEMORY, SegmentDecoder, one_line
 from tilestyle.images.tiff_directory import DirectoryReader, choose_page
 from tilestyle.images.tiff_pixels import Stored, TiffPixels
 from tilestyle.images.tiff_samples import Samples, read_samples
-from tilestyle.images.tiff_segments import MOST_BYTES, find_segments
+from tilestyle.images.tiff_segments import find_segments, most_bytes
 
 LOG = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class TiffSource:
 
     def _check_window(self) -> None:
         unit, line = self._unit(self._samples.channels + (self._samples.alpha or 0))
-        if unit * line > MOST_BYTES:
+        if unit * line > most_bytes(self._page):
             problem = f"a row of its strips or tiles takes {unit * line >> 20} MiB when decoded"
             remedy = "save it with smaller tiles"
             raise refusal("TIFF_TOO_BIG", self.name, problem, remedy)
@@ -207,6 +207,8 @@ def _header_errors(name: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except MemoryError as error:
+        raise refusal("TIFF_TOO_BIG", name, *NO_MEMORY) from error
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror}); check its disk") from error
     except Exception as error:
