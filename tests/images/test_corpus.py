@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.images.corpus import Case, Damage, cases, damages
+from tests.images.corpus import Case, cases
+from tests.images.damage import Damage, damages
 from tilestyle.errors import UserError
 from tilestyle.images import open_source
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tilestyle.config import Input
 from tilestyle.errors import UserError
-from tilestyle.images import open_source
+from tilestyle.images import open_source, srgb_profile
 from tilestyle.images.source import Source
 
 Array = NDArray[Any]
@@ -345,3 +345,130 @@ def test_hostile_headers_raise_nothing_but_user_errors(tmp_path: Path, data: st.
     path.write_bytes(content)
     with suppress(UserError):
         read(open_source(path))
+
+
+def test_the_opacity_is_read_apart(tmp_path: Path) -> None:
+    image = picture("uint16", 4)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, image, photometric="rgb", extrasamples=["unassalpha"], tile=(32, 32))
+    alpha = open_source(path).alpha
+    assert alpha is not None
+    found = np.concatenate(list(alpha(16)), axis=1)
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, planes(image[..., 3:]))
+    tifffile.imwrite(path, image[..., :3], photometric="rgb")
+    assert open_source(path).alpha is None
+
+
+def test_what_lies_under_no_opacity_takes_a_neighbours_colour(tmp_path: Path) -> None:
+    image = picture()
+    alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
+    alpha[20:30, 10:] = 0
+    stored = np.concatenate([image * (alpha > 0), alpha], -1)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stored, photometric="rgb", extrasamples=["assocalpha"])
+    expected = image.copy()
+    expected[20:30, 10:] = image[20:30, 9:10]
+    np.testing.assert_array_equal(read(open_source(path)), planes(expected))
+
+
+def test_preserve_keeps_the_numbers_and_their_profile(tmp_path: Path) -> None:
+    profile = bytes(pyvips.Image.profile_load("p3"))
+    preserve = Input(working_space="preserve")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb", iccprofile=profile)
+    source = open_source(path, preserve)
+    assert source.profile == profile
+    np.testing.assert_array_equal(read(source), planes(picture()))
+    assert open_source(path).profile == srgb_profile()
+    assert not np.array_equal(read(open_source(path)), planes(picture()))
+    inks = bytes(pyvips.Image.profile_load("cmyk"))
+    tifffile.imwrite(path, picture(channels=4), photometric="separated", iccprofile=inks)
+    assert open_source(path, preserve).profile == srgb_profile()
+
+
+def test_profiles_can_be_ignored_and_intents_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    inks = bytes(pyvips.Image.profile_load("cmyk"))
+    tifffile.imwrite(path, picture(), photometric="rgb", iccprofile=inks)
+    assert refused(path).startswith("ICC_MISMATCH: a.tif: ")
+    found = read(open_source(path, Input(ignore_profile=True)))
+    np.testing.assert_array_equal(found, planes(picture()))
+    tifffile.imwrite(path, picture(channels=4), photometric="separated", iccprofile=inks)
+    perceptual = read(open_source(path, Input(intent="perceptual")))
+    assert not np.array_equal(perceptual, read(open_source(path)))
+
+
+def test_numbers_that_are_none_can_be_replaced_and_clipping_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = picture("uint16").astype(np.float32) / 65535
+    values[40, 3] = np.nan, np.inf, 1.5
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values, photometric="rgb")
+    assert "2 samples" in refused(path)
+    found = read(open_source(path, Input(nan_to=0.5)))
+    assert found[:, 40, 3].tolist() == [32768, 32768, 65535]
+    assert "a.tif: 1 samples outside 0 to 1 were clipped" in caplog.text
+
+
+def test_a_file_that_changes_while_it_is_open_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb")
+    source = open_source(path)
+    tifffile.imwrite(path, 255 - picture(), photometric="rgb", compression="zlib")
+    with pytest.raises(UserError, match=r"^INPUT_CHANGED: a\.tif: "):
+        read(source)
+
+
+@pytest.mark.parametrize(("orientation", "dpi"), [(1, 300.0), (4, 300.0), (6, 150.0)])
+def test_the_resolution_turns_with_the_image(tmp_path: Path, orientation: int, dpi: float) -> None:
+    path = tmp_path / "a.tif"
+    tag = (274, 3, 1, orientation, True)
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", resolution=(300, 150), resolutionunit=2, extratags=[tag]
+    )
+    assert open_source(path).dpi == dpi
+
+
+def test_columns_of_strips_are_read_in_bounded_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tilestyle.images.tiff_source._WINDOW_BYTES", 5000)
+    path = tmp_path / "a.tif"
+    tag = (274, 3, 1, 8, True)
+    for layout in ({"tile": (16, 16)}, {"rowsperstrip": 9}):
+        tifffile.imwrite(path, picture(), photometric="rgb", extratags=[tag], **layout)
+        turned = np.rot90(planes(picture()), 1, (1, 2))
+        np.testing.assert_array_equal(read(open_source(path)), turned)
+
+
+def test_pages_are_chosen_by_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for shade in (10, 20, 30):
+            writer.write(np.full((40, 50, 3), shade, np.uint8), photometric="rgb")
+    assert "3 pages of full size (1, 2, 3)" in refused(path)
+    assert read(open_source(path, Input(page=3))).max() == 30
+    assert "no page 4, the file has 3" in refused(path, Input(page=4))
+
+
+def test_the_limit_of_pixels_is_an_option(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, picture(), photometric="rgb")
+    message = refused(path, Input(max_pixels=HEIGHT * WIDTH - 1))
+    assert message.startswith("TIFF_TOO_BIG: a.tif: ")
+    assert "--max-pixels" in message
+    open_source(path, Input(max_pixels=HEIGHT * WIDTH))
+
+
+@pytest.mark.parametrize("subifds", [True, False])
+def test_ome_tiff(tmp_path: Path, subifds: bool) -> None:
+    path = tmp_path / "a.ome.tif"
+    image = picture()
+    with tifffile.TiffWriter(path, ome=True, bigtiff=True) as writer:
+        options: dict[str, Any] = {"photometric": "rgb", "tile": (32, 32), "compression": "zlib"}
+        writer.write(image, metadata={"axes": "YXS"}, subifds=int(subifds), **options)
+        if subifds:
+            writer.write(image[::2, ::2], subfiletype=1, **options)
+    np.testing.assert_array_equal(read(open_source(path)), planes(image))

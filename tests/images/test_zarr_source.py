@@ -56,7 +56,7 @@ def test_ome_zarr(tmp_path: Path, version: Any) -> None:
     group = zarr.open_group(str(path), mode="w", zarr_format=version)
     axes = [{"name": name, "type": "space"} for name in "tczyx"]
     scales = [{"version": "0.4", "axes": axes, "datasets": [{"path": "0"}, {"path": "1"}]}]
-    named = {"multiscales": scales}
+    named: dict[str, Any] = {"multiscales": scales}
     group.attrs.update(named if version == 2 else {"ome": {"version": "0.5", **named}})
     for level, pixels in enumerate((image, image[:, ::2, ::2])):
         write(

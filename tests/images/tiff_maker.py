@@ -2,15 +2,17 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Order = Literal["<", ">"]
 Tags = dict[int, tuple[int, tuple[Any, ...] | bytes]]
 """Code: data type, values. Values of type 5 are pairs; bytes are of any type of one byte."""
 
@@ -18,7 +20,7 @@ BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
 NONE, JPEG, DEFLATE, OLD_DEFLATE, LZW, PACKBITS, ZSTD, WEBP = 1, 7, 8, 32946, 5, 32773, 50000, 50001
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, CIELAB, ICCLAB = *range(7), 8, 9
 _CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 7: "B", 13: "I", 16: "Q"}
-_ENCODERS = {
+_ENCODERS: dict[int, Callable[..., Any]] = {
     NONE: bytes,
     DEFLATE: zlib.compress,
     OLD_DEFLATE: zlib.compress,
@@ -56,7 +58,7 @@ def make_page(
     tile: tuple[int, int] | None = None,
     rows: int | None = None,
     predictor: bool = False,
-    order: str = "<",
+    order: Order = "<",
     fill: int = 1,
 ) -> Page:
     """A page of (height, width, samples) in one of many encodings.
@@ -86,7 +88,7 @@ def make_page(
         for x in range(0, width, wide)
     ]
     if fill == 2:
-        segments = [imagecodecs.bitorder_decode(segment) for segment in segments]
+        segments = [bytes(imagecodecs.bitorder_decode(segment)) for segment in segments]
     tags: Tags = {
         256: (LONG, (width,)),
         257: (LONG, (height,)),
@@ -117,7 +119,7 @@ def _cut(plane: Array, y: int, x: int, size: tuple[int, int], padded: bool) -> A
     return part
 
 
-def _encode(part: Array, bits: int, compression: int, predictor: bool, order: str) -> bytes:
+def _encode(part: Array, bits: int, compression: int, predictor: bool, order: Order) -> bytes:
     part = np.ascontiguousarray(part)
     if compression == JPEG:
         return bytes(imagecodecs.jpeg_encode(part, level=98, colorspace="rgb", outcolorspace="rgb"))
@@ -129,7 +131,7 @@ def _encode(part: Array, bits: int, compression: int, predictor: bool, order: st
         data = np.packbits(unpacked.reshape(len(part), -1), axis=1).tobytes()
     else:
         if predictor and part.dtype.kind == "f":
-            return _ENCODERS[compression](_float_differences(part))
+            return bytes(_ENCODERS[compression](_float_differences(part)))
         if predictor:
             part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
         data = part.astype(part.dtype.newbyteorder(order)).tobytes()
@@ -139,13 +141,13 @@ def _encode(part: Array, bits: int, compression: int, predictor: bool, order: st
 def _float_differences(part: Array) -> bytes:
     """Predictor 3: the bytes of a row by significance, then their differences."""
     samples, size = part.shape[2], part.dtype.itemsize
-    rows = part.astype(part.dtype.newbyteorder(">")).view(np.uint8).reshape(len(part), -1, size)
-    rows = np.swapaxes(rows, 1, 2).reshape(len(part), -1)
+    values = part.astype(part.dtype.newbyteorder(">")).view(np.uint8).reshape(len(part), -1, size)
+    rows = np.swapaxes(values, 1, 2).reshape(len(part), -1)
     rows[:, samples:] -= rows[:, :-samples].copy()
     return rows.tobytes()
 
 
-def make_tiff(*pages: Page, order: str = "<", big: bool = False) -> bytes:
+def make_tiff(*pages: Page, order: Order = "<", big: bool = False) -> bytes:
     """The bytes of a file: segments first, then the directories."""
     maker = _Maker(order, big)
     offsets = [maker.add(page) for page in pages]
@@ -156,7 +158,7 @@ def make_tiff(*pages: Page, order: str = "<", big: bool = False) -> bytes:
 
 
 class _Maker:
-    def __init__(self, order: str, big: bool) -> None:
+    def __init__(self, order: Order, big: bool) -> None:
         self.order, self.big = order, big
         mark = b"II" if order == "<" else b"MM"
         head = struct.pack(order + "HHHQ", 43, 8, 0, 0) if big else struct.pack(order + "HI", 42, 0)
@@ -189,7 +191,8 @@ class _Maker:
         return len(self.data) - (8 if self.big else 4), at
 
     def entry(self, code: int, kind: int, values: tuple[Any, ...] | bytes) -> bytes:
-        flat = [part for value in values for part in (value if kind == RATIONAL else (value,))]
+        each: list[Any] = [value if kind == RATIONAL else (value,) for value in values]
+        flat = [part for value in each for part in value]
         data = struct.pack(f"{self.order}{len(flat)}{_CODES[kind][0]}", *flat)
         width = 8 if self.big else 4
         if len(data) > width:
