@@ -224,6 +224,9 @@ def _unsupported() -> Iterator[Damage]:
     yield one("mixed-formats", page().set(339, SHORT, 1, 1, 2), "TIFF_SAMPLE")
     light = np.full((HEIGHT, WIDTH, 3), np.nan, np.float32)
     yield one("nan", make_page(light, photometric=RGB), "TIFF_SAMPLE")
+    raw = page().set(254, LONG, 1)
+    raw.parts = [page()]
+    yield one("preview-of-a-raw-file", raw, "TIFF_LAYOUT")
     pair = make_tiff(page(), page())
     yield Damage("two-pages", pair, ("TIFF_MULTIPAGE",))
     cmyk = pyvips.Image.profile_load("cmyk")

@@ -236,6 +236,7 @@ def test_a_damaged_png_is_refused(tmp_path: Path) -> None:
         (b"II", "not an image"),
         (b"Dear Sir or Madam,\n" * 20, "not an image"),
         (b"%PDF-1.7\n", "not an image"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "not an image"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
         (b"\xff\xd8\xff\xe0", "damaged"),
         (b"II*\0", "TIFF_TRUNCATED: a.png: "),

@@ -25,7 +25,10 @@ _REDUCED_OR_MASK = 0b101
 _MAY_BE_EMPTY = {338, 347, 34675}
 _MOST_DIRECTORIES = 100_000
 _MOST_TAGS = 4096
-_MOST_VALUES = 16_000_000
+_MOST_VALUES = 64_000_000
+# Offsets and sizes: enough for tiles of 256 in three planes of the largest image.
+_SEGMENTS = {273, 279, 324, 325}
+_MOST_SEGMENTS = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ class DirectoryReader:
         for code in sorted(_VITAL & directory.entries.keys()):
             entry = directory.entries[code]
             least = 0 if code in _MAY_BE_EMPTY else 1
-            if entry.kind not in _TYPE_BYTES or not least <= entry.count <= _MOST_VALUES:
+            most = _MOST_SEGMENTS if code in _SEGMENTS else _MOST_VALUES
+            if entry.kind not in _TYPE_BYTES or not least <= entry.count <= most:
                 raise self._corrupt(f"its tag {code} cannot be read")
             if entry.offset + entry.count * _TYPE_BYTES[entry.kind] > self.size:
                 raise self._truncated(f"the values of tag {code} lie")
@@ -238,7 +242,8 @@ def choose_page(pages: list[Directory], number: int | None, *, name: str) -> Dir
         name: The name of the file, for messages.
 
     Raises:
-        UserError: There are several, or not as many (TIFF_MULTIPAGE).
+        UserError: There are several, or not as many (TIFF_MULTIPAGE), or only previews of what
+            is stored elsewhere (TIFF_LAYOUT).
     """
     if number is not None:
         if number > len(pages):
@@ -246,6 +251,9 @@ def choose_page(pages: list[Directory], number: int | None, *, name: str) -> Dir
             raise refusal("TIFF_MULTIPAGE", name, problem, "choose another with --page")
         return pages[number - 1]
     whole = [number for number, page in enumerate(pages) if not page.is_reduced] or [0]
+    if pages[whole[0]].is_reduced and _SUBDIRECTORIES in pages[whole[0]].entries:
+        problem = "its pages are previews, the image is in parts as camera raw files have it"
+        raise refusal("TIFF_LAYOUT", name, problem, "export it as TIFF")
     largest = max((pages[number] for number in whole), key=lambda page: page.width * page.height)
     full = [number + 1 for number in whole if not _is_half(pages[number], largest)]
     if len(full) > 1:

@@ -8,50 +8,32 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from tifffile import COMPRESSION, TIFF, TiffFile, TiffPage
+from tifffile import TiffFile, TiffPage
 
 from tilestyle.config import Input
-from tilestyle.errors import UserError, refusal
+from tilestyle.errors import refusal
 from tilestyle.images.alpha import Filler
 from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels
 from tilestyle.images.fingerprint import Stamp
-from tilestyle.images.limits import check_size
 from tilestyle.images.orientation import is_swapped, spans, upright
-from tilestyle.images.tiff_codec import NO_MEMORY, SegmentDecoder, one_line
+from tilestyle.images.tiff_codec import SegmentDecoder
 from tilestyle.images.tiff_directory import DirectoryReader, choose_page
+from tilestyle.images.tiff_page import (
+    check_page,
+    dpi_of,
+    header_errors,
+    orientation_of,
+    settled_samples,
+)
 from tilestyle.images.tiff_pixels import Stored, TiffPixels
-from tilestyle.images.tiff_samples import Samples, read_samples
 from tilestyle.images.tiff_segments import find_segments, most_bytes
 
 LOG = logging.getLogger(__name__)
 
-_COMPRESSIONS = {
-    COMPRESSION.NONE,
-    COMPRESSION.LZW,
-    COMPRESSION.ADOBE_DEFLATE,
-    COMPRESSION.DEFLATE,
-    COMPRESSION.PACKBITS,
-    COMPRESSION.JPEG,
-    COMPRESSION.CCITTRLE,
-    COMPRESSION.CCITTFAX3,
-    COMPRESSION.CCITTFAX4,
-    COMPRESSION.ZSTD,
-    COMPRESSION.WEBP,
-}
-_PREDICTED = {
-    COMPRESSION.LZW,
-    COMPRESSION.ADOBE_DEFLATE,
-    COMPRESSION.DEFLATE,
-    COMPRESSION.ZSTD,
-}
-_INCH_BY_UNIT = {2: 1.0, 3: 2.54}
-_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION = 274, 282, 283
-_UINT, _HORIZONTAL, _FLOATING = 1, 2, 3
 _WORKERS = min(8, os.cpu_count() or 1)
 # Decoded pixels held at a time, where the segments allow it, and segments decoded side by side.
 _WINDOW_BYTES = 1 << 28
@@ -77,20 +59,20 @@ class TiffSource:
     def __init__(self, path: Path, options: Input) -> None:
         self.name = path.name
         self._stamp = Stamp.of(path)
-        with _header_errors(self.name), path.open("rb") as raw:
+        with header_errors(self.name), path.open("rb") as raw:
             reader = DirectoryReader(raw, self.name)
             chosen = choose_page(reader.pages(options.page), options.page, name=self.name)
             reader.check_tags(chosen)
             with TiffFile(raw, name=self.name) as file:
                 file.filehandle.seek(chosen.offset)
                 page = TiffPage(file, index=0)
-                _check_page(page, options, self.name)
-                self._samples = _settled_samples(page, self.name)
+                check_page(page, options, self.name)
+                self._samples = settled_samples(page, self.name)
                 self._segments = find_segments(page, reader.size, name=self.name)
                 self._pixels = TiffPixels(page, self._samples, options, name=self.name)
                 self._decode = SegmentDecoder(page, self._segments, self.name)
-                self._turn = _orientation(page, self.name)
-                self.dpi = _dpi(page, _Y_RESOLUTION if is_swapped(self._turn) else _X_RESOLUTION)
+                self._turn = orientation_of(page, self.name)
+                self.dpi = dpi_of(page, vertical=is_swapped(self._turn))
         self._page = page
         self._stored = page.imagelength, page.imagewidth
         sides = self._stored[::-1] if is_swapped(self._turn) else self._stored
@@ -198,70 +180,3 @@ class TiffSource:
         if len(data) < size:
             self._stamp.check()
         return self._decode(data, index)
-
-
-@contextmanager
-def _header_errors(name: str) -> Iterator[None]:
-    """Turn whatever the parser raises on a hostile header into one TIFF_CORRUPT."""
-    try:
-        yield
-    except UserError:
-        raise
-    except MemoryError as error:
-        raise refusal("TIFF_TOO_BIG", name, *NO_MEMORY) from error
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read ({error.strerror}); check its disk") from error
-    except Exception as error:
-        problem = f"the header cannot be read ({one_line(error)})"
-        raise refusal("TIFF_CORRUPT", name, problem, "export the image again") from error
-
-
-def _check_page(page: TiffPage, options: Input, name: str) -> None:
-    """Refuse a size or an encoding that is not read."""
-    width, height = page.imagewidth, page.imagelength
-    if width < 1 or height < 1:
-        problem = f"the size is {width} x {height} pixels"
-        raise refusal("TIFF_CORRUPT", name, problem, "export the image again")
-    check_size(width, height, options, name=name, code="TIFF_TOO_BIG")
-    if page.compression not in _COMPRESSIONS:
-        label = getattr(page.compression, "name", page.compression)
-        problem = f"the compression {label} is not supported"
-        raise refusal("TIFF_COMPRESSION", name, problem, "save the image with LZW or deflate")
-
-
-def _settled_samples(page: TiffPage, name: str) -> Samples:
-    """Read what the samples are, and tell the decoder what tags leave open or get wrong."""
-    samples = read_samples(page, name=name)
-    if samples.dropped:
-        LOG.warning("%s: %d extra channels are left out", name, samples.dropped)
-    page.photometric = samples.photometric
-    if not samples.is_float and page.sampleformat != _UINT:
-        page.sampleformat = _UINT
-        page.dtype = page._dtype = np.dtype(TIFF.SAMPLE_DTYPES[_UINT, samples.bits])
-    if page.compression not in _PREDICTED:
-        page.predictor = 1
-    possible = (1, _HORIZONTAL, _FLOATING) if samples.is_float else (1, _HORIZONTAL)
-    if page.predictor not in possible or (page.predictor != 1 and samples.bits not in (8, 16, 32)):
-        problem = (
-            f"predictor {int(page.predictor)} of samples of {samples.bits} bits is not supported"
-        )
-        raise refusal("TIFF_COMPRESSION", name, problem, "save the image without a predictor")
-    return samples
-
-
-def _orientation(page: TiffPage, name: str) -> int:
-    value = page.tags.valueof(_ORIENTATION, 1)
-    if value in range(1, 9):
-        return int(value)
-    LOG.warning("%s: the orientation %s has no meaning, it is taken for upright", name, value)
-    return 1
-
-
-def _dpi(page: TiffPage, code: int) -> float | None:
-    """Dots per inch of an axis; None if the tag or its unit tells none."""
-    inch = _INCH_BY_UNIT.get(page.resolutionunit)
-    value = page.tags.valueof(code)
-    if inch is None or not isinstance(value, tuple) or len(value) != 2:
-        return None
-    dots, per = value
-    return dots / per * inch if dots > 0 and per > 0 else None

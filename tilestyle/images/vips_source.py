@@ -21,8 +21,10 @@ _NO_RESOLUTION = (1.0, 2.834, 72 / _MM_PER_INCH)
 # After each crop libvips empties its buffers of 8 or 16 lines, and a stream cannot go back to
 # what was in them.
 _BUFFER_ROWS = 128
+# libvips reads drawings and tables of text, too.
+_KNOWN = ("jpegload", "uhdrload", "pngload", "spngload", "webpload", "gifload", "heifload")
 # Loaders that hand over lines as they read them, unless the image is interlaced.
-_STREAMED = ("jpegload", "pngload", "spngload", "ppmload")
+_STREAMED = ("jpegload", "pngload", "spngload")
 _WHITE = {"uchar": 255.0, "ushort": 65535.0}
 
 
@@ -52,7 +54,7 @@ class VipsSource:
         self.profile = srgb_profile()
         try:
             raw = self._load("sequential")
-            self._check_size(raw)
+            self._check(raw)
             self._turn = raw.get("orientation") if raw.get_typeof("orientation") else 1
             image = self._upright()
         except pyvips.Error as error:
@@ -79,10 +81,12 @@ class VipsSource:
             raise self._unreadable(error) from error
         self._stamp.check()
 
-    def _check_size(self, image: Any) -> None:
+    def _check(self, image: Any) -> None:
+        loader = image.get("vips-loader")
+        if not loader.startswith(_KNOWN):
+            raise self._unknown()
         check_size(image.width, image.height, self._options, name=self.name)
-        streams = image.get("vips-loader").startswith(_STREAMED)
-        if not streams or image.get_typeof("interlaced"):
+        if not loader.startswith(_STREAMED) or image.get_typeof("interlaced"):
             # libjpeg holds a progressive image as coefficients of two bytes.
             check_whole(2 * image.width * image.height * image.bands, name=self.name)
 
@@ -111,11 +115,14 @@ class VipsSource:
                 image = transform(image, profile, name=self.name, intent=self._options.intent)
         return image.colourspace("srgb" if image.format == "uchar" else "rgb16")
 
+    def _unknown(self) -> UserError:
+        return UserError(
+            f"{self.name}: not an image in a known format; use TIFF, JPEG, PNG or WebP"
+        )
+
     def _unreadable(self, error: pyvips.Error) -> UserError:
         if "not in a known format" in str(error):
-            return UserError(
-                f"{self.name}: not an image in a known format; use TIFF, JPEG, PNG or WebP"
-            )
+            return self._unknown()
         reason = "; ".join(dict.fromkeys(str(error).split("\n")[1:])).strip(" ;")
         return UserError(
             f"{self.name}: the image is damaged or truncated"
