@@ -1,33 +1,24 @@
 """Decoding one strip or tile, and finding the damage that its codec passes over.
 
-The codecs of JPEG and fax fill what they cannot read with grey, white or noise, and say nothing.
-Their segments are therefore decoded a second time by libjpeg or libtiff inside libvips, for what
-these say. Sizes in the segments themselves are checked first: a codec trusts them.
+Sizes in JPEG and WebP data are checked first: a codec trusts them.
 """
 
 import logging
-import re
 import struct
 import zlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import pyvips
 from numpy.typing import NDArray
 from tifffile import COMPRESSION, TiffPage
 
 from tilestyle.errors import UserError, refusal
 from tilestyle.images.tiff_segments import Segments
+from tilestyle.images.tiff_witness import fax_complaint, jpeg_complaint, read_jpeg
 
 LOG = logging.getLogger(__name__)
 
 _FAX = {COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4}
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SCAN = 0xDA
-_ALONE = {0x01, *range(0xD0, 0xD9)}
-_JPEG_DAMAGE = re.compile("corrupt|premature", re.IGNORECASE)
-_FILL_ORDER, _T4_OPTIONS, _T6_OPTIONS = 266, 292, 293
 
 NO_MEMORY = "memory does not suffice to read it", "save it with smaller strips or tiles"
 """What is wrong, and what to do."""
@@ -103,18 +94,14 @@ class SegmentDecoder:
         return min(segments.height, self._page.imagelength - top), segments.width
 
     def _jpeg_problem(self, data: bytes, index: int) -> str | None:
-        if _JPEG_END not in data:
+        jpeg = read_jpeg(self._tables, data)
+        if jpeg is None:
+            return "it holds no JPEG data"
+        if not self._fits(jpeg.width, jpeg.height, index):
+            return f"its JPEG data are of {jpeg.width} x {jpeg.height} pixels"
+        if jpeg.body is None:
             raise self._truncated(index)
-        width, height = _jpeg_size(data)
-        if not self._fits(width, height, index):
-            return f"its JPEG data are of {width} x {height} pixels"
-        if self._page.bitspersample != 8:
-            return None  # libvips reads no others
-        tables = self._tables[: self._tables.rfind(_JPEG_END)] if self._tables else _JPEG_START
-        found = _complaint(tables + data[data.index(_JPEG_START) + 2 :])
-        # Some writers pad the data, and libjpeg remarks on every such byte.
-        is_damage = found and "extraneous" not in found and _JPEG_DAMAGE.search(found)
-        return found if is_damage else None
+        return jpeg_complaint(jpeg)
 
     def _webp_problem(self, data: bytes, index: int) -> str | None:
         width, height = _webp_size(data)
@@ -135,7 +122,7 @@ class SegmentDecoder:
         return width == columns and rows <= height <= max(rows, self._segments.height) + 16
 
     def _fax_problem(self, data: bytes, index: int) -> str | None:
-        found = _complaint(_as_tiff(data, self._size(index), self._page))
+        found = fax_complaint(data, *self._size(index), self._page)
         if found and self._page.compression == COMPRESSION.CCITTFAX3 and "EOF" not in found:
             # Lines of a fax get damaged on the phone, and each starts afresh.
             LOG.warning("%s: strip %d has damaged lines (%s)", self._name, index, found)
@@ -156,39 +143,6 @@ def one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-def _complaint(data: bytes) -> str | None:
-    """What libvips says of an image in memory; None if it reads it without a remark."""
-    try:
-        image = pyvips.Image.new_from_buffer(data, "", access="sequential", fail_on="warning")
-        image.avg()
-    except pyvips.Error as error:
-        lines = [" ".join(line.split()) for line in str(error).split("\n")[1:] if line.strip()]
-        return lines[0] if lines else "the data end early"
-    return None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Width and height that a JPEG stream tells; zeros if it tells none."""
-    at = data.find(_JPEG_START) + 2
-    while 2 <= at < len(data) - 9:
-        if data[at] != 0xFF:
-            return 0, 0
-        marker = data[at + 1]
-        if marker in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        if marker == _SCAN:
-            return 0, 0
-        at += (
-            2
-            if marker in _ALONE
-            else 1
-            if marker == 0xFF
-            else 2 + int.from_bytes(data[at + 2 : at + 4])
-        )
-    return 0, 0
-
-
 def _webp_size(data: bytes) -> tuple[int, int]:
     """Width and height that WebP data tell; zeros if they tell none."""
     kind, head = data[12:16], data[20:30]
@@ -201,22 +155,3 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack_from("<HH", head, 6)
     return width & 0x3FFF, height & 0x3FFF
-
-
-def _as_tiff(data: bytes, size: tuple[int, int], page: TiffPage) -> bytes:
-    """Fax data of one strip or tile as a TIFF of its own, with the tags that matter alone."""
-    rows, columns = size
-    tags = {256: columns, 257: rows, 258: 1, 259: int(page.compression), 262: 0, 277: 1, 278: rows}
-    tags |= {279: len(data), 273: 0}
-    for code in (_FILL_ORDER, _T4_OPTIONS, _T6_OPTIONS):
-        if code in page.tags:
-            tags[code] = int(page.tags.valueof(code))
-    tags[273] = 8 + 2 + 12 * len(tags) + 4
-    entries = (
-        struct.pack("<HHIH2x", code, 3, 1, value)
-        if code in (258, 259, 262, 266, 277)
-        else struct.pack("<HHII", code, 4, 1, value)
-        for code, value in sorted(tags.items())
-    )
-    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
-    return head + b"".join(entries) + bytes(4) + data
