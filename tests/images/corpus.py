@@ -379,10 +379,11 @@ def _quirks() -> Iterator[Case]:
     yield Case("no-link-at-the-end", make_tiff(whole)[:-4], wide(picture(), 8))
     four = np.concatenate([picture(), picture(8, 1)], -1)
     yield _rgb("no-extra-samples", make_page(four, photometric=RGB, rows=16))
-    last = page(rows=16, compression=DEFLATE)
-    full = np.pad(picture()[48:], [(0, 11), (0, 0), (0, 0)])
-    last.segments[-1] = make_page(full, photometric=RGB, compression=DEFLATE).segments[0]
-    yield _rgb("full-last-strip", last)
+    for code in (DEFLATE, PACKBITS, ZSTD, LZW):
+        last = page(rows=16, compression=code)
+        full = np.pad(picture()[48:], [(0, 11), (0, 0), (0, 0)])
+        last.segments[-1] = make_page(full, photometric=RGB, compression=code).segments[0]
+        yield _rgb(f"full-last-strip-{code}", last)
     blank = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     yield Case(
         "blank", make_tiff(make_page(blank, photometric=RGB, compression=DEFLATE)), wide(blank, 8)

@@ -207,6 +207,12 @@ def _unsupported() -> Iterator[Damage]:
 
     for code in (6, 34925, 34887, 33003, 34712, 34934, 50002, 34933, 34676, 32809, 32909, 1234):
         yield one(f"compression{code}", page().set(259, SHORT, code), "TIFF_COMPRESSION")
+    tables = make_page(picture(), photometric=RGB, compression=JPEG)
+    yield one("jpeg-tables-are-a-number", tables.set(347, LONG, 9), "TIFF_CORRUPT")
+    old = page(compression=LZW)
+    old.segments[0] = b"\0\1" + old.segments[0][2:]
+    yield one("old-lzw", old, "TIFF_COMPRESSION")
+    yield one("ndpi", page().set(65420, LONG, 1), "TIFF_LAYOUT")
     yield one("predictor9", page(compression=LZW).set(317, SHORT, 9), "TIFF_COMPRESSION")
     for code in (4, 6, 10, 32803, 32844, 34892, 999):
         yield one(f"photometric{code}", page().set(262, SHORT, code), "TIFF_PHOTOMETRIC")

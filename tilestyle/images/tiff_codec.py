@@ -4,13 +4,13 @@ Sizes in JPEG and WebP data are checked first: a codec trusts them.
 """
 
 import logging
+import re
 import struct
-import zlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
-from tifffile import COMPRESSION, TiffPage
+from tifffile import COMPRESSION, TIFF, TiffPage
 
 from tilestyle.errors import UserError, refusal
 from tilestyle.images.tiff_segments import Segments
@@ -19,6 +19,8 @@ from tilestyle.images.tiff_witness import fax_complaint, jpeg_complaint, read_jp
 LOG = logging.getLogger(__name__)
 
 _FAX = {COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4}
+
+_TOO_LITTLE_SPACE = re.compile("INSUFFICIENT_SPACE|TOO_SMALL|too small")
 
 NO_MEMORY = "memory does not suffice to read it", "save it with smaller strips or tiles"
 """What is wrong, and what to do."""
@@ -33,15 +35,22 @@ class SegmentDecoder:
         page: A checked page whose file is open.
         segments: Its segments.
         name: The file name, for messages.
+
+    Raises:
+        UserError: The JPEG tables are none (TIFF_CORRUPT).
     """
 
     def __init__(self, page: TiffPage, segments: Segments, name: str) -> None:
         self._page, self._segments, self._name = page, segments, name
         self._tables = page.jpegtables or b""
-        self._options = {"jpegtables": page.jpegtables} if page.jpegtables else {}
+        if not isinstance(self._tables, bytes):
+            problem = "its JPEG tables are of the wrong type"
+            raise refusal("TIFF_CORRUPT", name, problem, "export the image again")
+        self._options = {"jpegtables": self._tables} if self._tables else {}
         self._check: Callable[[bytes, int], str | None] = {
             COMPRESSION.JPEG: self._jpeg_problem,
             COMPRESSION.WEBP: self._webp_problem,
+            COMPRESSION.LZW: self._lzw_problem,
             **dict.fromkeys(_FAX, self._fax_problem),
         }.get(page.compression, lambda data, index: None)
         page.init_decode()
@@ -74,16 +83,19 @@ class SegmentDecoder:
         try:
             return self._page.decode(data, index, **self._options)
         except Exception as error:
-            if "INSUFFICIENT_SPACE" not in str(error):
+            if not _TOO_LITTLE_SPACE.search(str(error)):
                 raise
-            # Some writers fill the last strip up with rows beyond the image.
-            row = self._segments.row_bytes
-            inflate = zlib.decompressobj()
-            whole = inflate.decompress(data, self._segments.height * row + 1)
-            if not inflate.eof or len(whole) != self._segments.height * row:
-                raise
-        kept = whole[: self._size(index)[0] * row]
-        return self._page.decode(zlib.compress(kept, 0), index, **self._options)
+            kept = self._without_surplus(data, index)
+        return self._page.decode(kept, index, **self._options)
+
+    def _without_surplus(self, data: bytes, index: int) -> bytes:
+        """The data of a last strip that its writer filled up with rows beyond the image."""
+        compression, row = self._page.compression, self._segments.row_bytes
+        full = self._segments.height * row
+        whole = bytes(TIFF.DECOMPRESSORS[compression](data, out=full))
+        if len(whole) != full:
+            raise ValueError("it holds too much data")
+        return bytes(TIFF.COMPRESSORS[compression](whole[: self._size(index)[0] * row]))
 
     def _size(self, index: int) -> tuple[int, int]:
         """Rows and columns of a segment; those of a tile may lie outside the image."""
@@ -102,6 +114,12 @@ class SegmentDecoder:
         if jpeg.body is None:
             raise self._truncated(index)
         return jpeg_complaint(jpeg)
+
+    def _lzw_problem(self, data: bytes, index: int) -> None:
+        # The first code clears the table: 256 in 9 bits, which old writers stored backwards.
+        if data[:1] == b"\0" and data[1:2] and data[1] & 1:
+            problem = "LZW in the bit order of before TIFF 6.0 is not supported"
+            raise refusal("TIFF_COMPRESSION", self._name, problem, "save the image again")
 
     def _webp_problem(self, data: bytes, index: int) -> str | None:
         width, height = _webp_size(data)

@@ -36,6 +36,7 @@ _PREDICTED = {
 }
 _INCH_BY_UNIT = {2: 1.0, 3: 2.54}
 _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION = 274, 282, 283
+_NDPI = 65420
 _UINT, _HORIZONTAL, _FLOATING = 1, 2, 3
 
 
@@ -56,15 +57,18 @@ def header_errors(name: str) -> Iterator[None]:
 
 
 def check_page(page: TiffPage, options: Input, name: str) -> None:
-    """Refuse a size or a compression that is not read.
+    """Refuse a size, a kind or a compression that is not read.
 
     Raises:
-        UserError: TIFF_CORRUPT, TIFF_TOO_BIG or TIFF_COMPRESSION.
+        UserError: TIFF_CORRUPT, TIFF_TOO_BIG, TIFF_LAYOUT or TIFF_COMPRESSION.
     """
     width, height = page.imagewidth, page.imagelength
     if width < 1 or height < 1:
         problem = f"the size is {width} x {height} pixels"
         raise refusal("TIFF_CORRUPT", name, problem, "export the image again")
+    if _NDPI in page.tags:
+        problem = "it is a slide in NDPI, which only looks like TIFF"
+        raise refusal("TIFF_LAYOUT", name, problem, "export a region or level of it as TIFF")
     check_size(width, height, options, name=name, code="TIFF_TOO_BIG")
     if page.compression not in _COMPRESSIONS:
         label = getattr(page.compression, "name", page.compression)
