@@ -16,6 +16,7 @@ _RAW_STRIP_BYTES = 1 << 20
 _STRIP_SIZES, _TILE_SIZES, _ROWS_PER_STRIP = 279, 325, 278
 # No encoder packs more tightly. Those of CCITT can spend a bit a row, LZW's codes grow to 12 bits
 # for 5000 bytes; where the ratio has no bound, _MOST_BYTES is what protects memory.
+_FAX = {COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4}
 _MOST_EXPANSION = {
     COMPRESSION.NONE: 1,
     COMPRESSION.PACKBITS: 64,
@@ -23,9 +24,7 @@ _MOST_EXPANSION = {
     COMPRESSION.DEFLATE: 1_100,
     COMPRESSION.LZW: 1_500,
     COMPRESSION.JPEG: 1_500,
-    COMPRESSION.CCITTRLE: 10_000,
-    COMPRESSION.CCITTFAX3: 10_000,
-    COMPRESSION.CCITTFAX4: 10_000,
+    **dict.fromkeys(_FAX, 10_000),
 }
 _UNBOUND_EXPANSION = 50_000
 # Below this, headers and tables blur the ratio, and memory is not at stake.
@@ -116,9 +115,8 @@ class _Checker:
         self._page, self._segments, self._name = page, segments, name
         self._file_size = file_size
         most = _MOST_EXPANSION.get(page.compression, _UNBOUND_EXPANSION)
-        is_fax = page.photometric in (0, 1) and most == 10_000
         # A blank row of a fax takes one bit, however wide it is.
-        self._most = max(most, page.imagewidth) if is_fax else most
+        self._most = max(most, page.imagewidth) if page.compression in _FAX else most
 
     def checked(self) -> Segments:
         found, total = self._segments, 0
