@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 MEMORY = 2 << 30
-SECONDS = 60
+# Of waiting for one file: a process may get little of a busy machine.
+SECONDS = 300
 BATCH = 250
 
 
