@@ -12,7 +12,7 @@ FORBIDDEN = {
     "admm": {"dask", "distributed", "zarr", "torch"},
     "style": {"dask", "distributed", "zarr"},
     "store": {"dask", "distributed", "torch"},
-    "images": {"dask", "distributed", "zarr", "torch"},
+    "images": {"dask", "distributed", "torch"},
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import pyvips
 import tifffile
+import zarr
 
 from tilestyle import cli
 from tilestyle.store.workspace import Workspace
@@ -201,6 +202,40 @@ def test_no_space_is_said_before_anything_is_written(
 def test_too_small_an_image(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
     tifffile.imwrite("tiny.tif", np.zeros((3, 3, 3), np.uint8), photometric="rgb")
     refuse(tilestyle("run", "tiny.tif", images[1], "-o", "r.tif", *FAST), "3 x 3 px")
+
+
+def test_an_image_alone_becomes_a_zarr_array(tilestyle: Tilestyle) -> None:
+    pages = np.random.default_rng(1).integers(0, 65536, (2, 70, 90, 3), dtype=np.uint16)
+    tifffile.imwrite("two.tif", pages, photometric="rgb")
+    refuse(tilestyle("ingest", "two.tif", "-o", "a.zarr"), "TIFF_MULTIPAGE: two.tif: ", "--page")
+    code, output, errors = tilestyle("ingest", "two.tif", "-o", "a.zarr", "--page", "2")
+    assert code == 0
+    assert output == "a.zarr: 90 x 70 px, uint16, from two.tif\n"
+    assert errors == "tilestyle: two.tif: has no ICC profile, its numbers are taken for sRGB\n"
+    np.testing.assert_array_equal(zarr.open_array("a.zarr")[:], np.moveaxis(pages[1], -1, 0))
+    assert tilestyle("ingest", "a.zarr", "-o", "b.zarr")[0] == 0
+    np.testing.assert_array_equal(zarr.open_array("b.zarr")[:], np.moveaxis(pages[1], -1, 0))
+    refuse(tilestyle("ingest", "two.tif", "-o", "a.zarr", "--page", "2"), "a.zarr: exists")
+    refuse(tilestyle("ingest", "two.tif", "--page", "2"), "-o OUT.zarr")
+
+
+def test_nothing_is_left_of_a_damaged_image(tilestyle: Tilestyle) -> None:
+    image = np.full((200, 200, 3), 9, np.uint8)
+    tifffile.imwrite("d.tif", image, photometric="rgb", compression="zlib", tile=(64, 64))
+    data = bytearray(Path("d.tif").read_bytes())
+    data[-20:] = bytes(20)
+    Path("d.tif").write_bytes(data)
+    refuse(tilestyle("ingest", "d.tif", "-o", "d.zarr"), "TIFF_CORRUPT: d.tif: ")
+    assert [path.name for path in Path().iterdir()] == ["d.tif"]
+
+
+def test_an_image_that_changed_since_the_run_began(
+    tilestyle: Tilestyle, images: tuple[str, str]
+) -> None:
+    assert tilestyle("ingest", *images, "-w", "w", *FAST)[0] == 0
+    with Path(images[1]).open("ab") as file:
+        file.write(b"\0")
+    refuse(tilestyle("ingest", *images, "-w", "w", *FAST), "INPUT_CHANGED: s.tif: ")
 
 
 @pytest.mark.parametrize("size", ["0x5", "5", "axb", "-3x4", ""])

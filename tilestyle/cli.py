@@ -1,10 +1,12 @@
 """The command line: one thin command for each stage."""
 
 import functools
+import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +40,21 @@ content_argument = click.argument("content", type=PathArgument)
 styles_argument = click.argument(
     "styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE..."
 )
+input_options = {
+    "page": click.option("--page", type=int, help="Of a content with several, from 1."),
+    "max_pixels": click.option("--max-pixels", type=int, help="Refuse larger images."),
+    "intent": click.option("--intent", metavar="NAME", help="Rendering intent; relative."),
+    "ignore_profile": click.option(
+        "--ignore-profile", is_flag=True, default=None, help="As if files had no ICC profile."
+    ),
+    "cmyk_profile": click.option(
+        "--cmyk-profile", metavar="FILE", help="Of CMYK images without one; or cmyk."
+    ),
+    "nan_to": click.option("--nan-to", type=float, help="Value for samples that are no numbers."),
+    "working_space": click.option(
+        "--working-space", metavar="srgb|preserve", help="preserve: the content's own RGB."
+    ),
+}
 
 
 def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,6 +87,20 @@ def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _with_input(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the config's section `input` to a command with a config."""
+
+    @functools.wraps(function)
+    def command(overrides: tuple[str, ...], **rest: Any) -> Any:
+        values = {key: rest.pop(key) for key in input_options}
+        given = [f"input.{k}={json.dumps(v)}" for k, v in values.items() if v is not None]
+        return function(overrides=(*overrides, *given), **rest)
+
+    for option in reversed(input_options.values()):
+        command = option(command)
+    return command
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 2 something to mend, said in one line; 75 interrupted, run again.",
@@ -84,6 +115,7 @@ def cli() -> None:
 @styles_argument
 @output_option
 @click.option("--workspace", "-w", type=PathArgument, help="Default: OUTPUT's, .tilestyle.")
+@_with_input
 @_with_config
 def run(
     content: Path, styles: tuple[Path, ...], output: Path, workspace: Path | None, config: Any
@@ -109,13 +141,29 @@ def demo(output: Path, size: str, style: str, config: Any) -> None:
 
 @cli.command()
 @content_argument
-@styles_argument
-@workspace_option
+@click.argument("styles", nargs=-1, type=PathArgument, metavar="[STYLE...]")
+@click.option("--workspace", "-w", type=PathArgument, help="Where the state is kept.")
+@click.option("--output", "-o", type=PathArgument, help="Without styles: the zarr array to write.")
+@_with_input
 @_with_config
-def ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: Any) -> None:
-    """Read the images into a new workspace."""
+def ingest(
+    content: Path,
+    styles: tuple[Path, ...],
+    workspace: Path | None,
+    output: Path | None,
+    config: Any,
+) -> None:
+    """Read the images into a new workspace, or CONTENT alone into a zarr array."""
+    if output and not styles and not workspace:
+        _ingest_alone(content, output, config)
+    elif workspace and styles and not output:
+        _ingest(content, styles, workspace, config)
+    else:
+        raise UserError("ingest: give CONTENT STYLE... --workspace W, or CONTENT -o OUT.zarr")
+
+
+def _ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: Any) -> None:
     from tilestyle import pipeline, stages
-    from tilestyle.images import open_source
     from tilestyle.report.progress import showing
     from tilestyle.store.workspace import Workspace
 
@@ -124,7 +172,18 @@ def ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: Any
     store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)
     if not store.finished("ingest"):
         with showing(console, workspace / "tilestyle.log") as tell:
-            stages.ingest(store, [open_source(image) for image in images], tell)
+            stages.ingest(store, pipeline.open_images(images, config.input), tell)
+
+
+def _ingest_alone(content: Path, output: Path, config: Any) -> None:
+    from tilestyle.images import open_source
+    from tilestyle.images.zarr_writer import write_zarr
+
+    source = open_source(content, config.input)
+    write_zarr(output, source)
+    dpi = f", {source.dpi:.0f} dpi" if source.dpi else ""
+    size = f"{source.width} x {source.height} px"
+    console.print(f"[bold]{output}[/]: {size}, {source.dtype}{dpi}, from {source.name}")
 
 
 def _stage(name: str, text: str) -> None:
@@ -284,12 +343,38 @@ def _print_summary(summary: Any) -> None:
     console.print(f"state kept in {summary.workspace}; delete it when you are content")
 
 
+class _Remarks(logging.Handler):
+    """Keeps each remark on an image once: files are opened more than once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.kept: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a remark."""
+        self.kept[record.getMessage()] = None
+
+
+@contextmanager
+def _remarks() -> Iterator[None]:
+    """Print the remarks on images at the end; a command that fails says why, and no more."""
+    remarks, logger = _Remarks(), logging.getLogger("tilestyle.images")
+    logger.addHandler(remarks)
+    try:
+        yield
+        for remark in remarks.kept:
+            click.echo(f"tilestyle: {remark}", err=True)
+    finally:
+        logger.removeHandler(remarks)
+
+
 def main() -> NoReturn:
     """Run the command line; a user's mistake is one line and exit code 2."""
     signal.signal(signal.SIGTERM, _interrupt)
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its findings become UserError
     try:
-        cli.main(standalone_mode=False)
+        with _remarks():
+            cli.main(standalone_mode=False)
     except UserError as error:
         _fail(str(error), error.exit_code)
     except click.ClickException as error:

@@ -18,6 +18,25 @@ class _Section(BaseModel):
 Weight = Annotated[float, Field(ge=0)]
 
 
+class Input(_Section):
+    """How image files are read; docs/images.md is the contract."""
+
+    page: int | None = Field(default=None, ge=1)
+    """Page of the content to read, counted from 1; None: the only one of full size."""
+    max_pixels: int = Field(default=20_000_000_000, ge=1)
+    """An image of more pixels is refused; a side may never exceed 300,000 pixels."""
+    intent: Literal["perceptual", "relative", "saturation", "absolute"] = "relative"
+    """Rendering intent of the conversion to sRGB; the black point is always compensated."""
+    ignore_profile: bool = False
+    """Read the numbers as if the file had no ICC profile."""
+    cmyk_profile: str | None = None
+    """ICC file of the inks of CMYK images without a profile, or cmyk: a generic one of libvips."""
+    nan_to: float | None = Field(default=None, ge=0, le=1)
+    """Value for floating point samples that are NaN or infinite, 0 black to 1; None: an error."""
+    working_space: Literal["srgb", "preserve"] = "srgb"
+    """What RGB images are worked on in: sRGB, or preserve: the numbers of their own profile."""
+
+
 class Network(_Section):
     """The feature network."""
 
@@ -137,6 +156,7 @@ class Cluster(_Section):
 class Config(_Section):
     """The whole configuration."""
 
+    input: Input = Input()
     network: Network = Network()
     loss: Loss = Loss()
     style: Style = Style()
@@ -149,7 +169,8 @@ class Config(_Section):
     def identity(self) -> dict[str, Any]:
         """What a workspace's pixels depend on: all but who computes and how it is written."""
         model = self.model_dump(
-            mode="json", exclude={"output": True, "cluster": {"kind", "workers"}}
+            mode="json",
+            exclude={"input": {"max_pixels"}, "output": True, "cluster": {"kind", "workers"}},
         )
         return dict(model)
 

@@ -1,6 +1,5 @@
 """The main job, on one screen: images in, each level from coarse to fine, a TIFF out."""
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ from tilestyle import stages
 from tilestyle.cluster.connect import connect
 from tilestyle.cluster.level import kept, patch_grid, shared_network
 from tilestyle.cluster.scoring import Quality
-from tilestyle.config import Config
-from tilestyle.errors import UserError
+from tilestyle.config import Config, Input
+from tilestyle.errors import UserError, refusal
 from tilestyle.images import Source, open_source
+from tilestyle.images.fingerprint import content_hash
 from tilestyle.report.events import Listener, silent
 from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists, sizes
@@ -79,7 +79,7 @@ def run(
             if store is None:
                 store = Workspace.create(root, record)
             if not store.finished("ingest"):
-                stages.ingest(store, [open_image(image) for image in (content, *styles)], tell)
+                stages.ingest(store, open_images([content, *styles], config.input), tell)
             if not store.finished("pyramid"):
                 stages.pyramid(store, cluster, tell)
             stylize(store, cluster, tell)
@@ -92,9 +92,13 @@ def default_workspace(output: Path) -> Path:
     return output.with_suffix(".tilestyle")
 
 
-def open_image(image: Path | Source) -> Source:
-    """An open image, of a file or open already."""
-    return open_source(image) if isinstance(image, Path) else image
+def open_images(images: Sequence[Path | Source], options: Input) -> list[Source]:
+    """Open what is not open already; the page is the content's, the first of them."""
+    of_styles = options.model_copy(update={"page": None})
+    return [
+        open_source(image, of_styles if n else options) if isinstance(image, Path) else image
+        for n, image in enumerate(images)
+    ]
 
 
 def plan(images: Sequence[Path | Source], config: Config) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def plan(images: Sequence[Path | Source], config: Config) -> dict[str, Any]:
     Raises:
         UserError: An image or the config does not do, or weights are missing.
     """
-    content, *styles = (open_image(image) for image in images)
+    content, *styles = open_images(images, config.input)
     if not styles:
         raise UserError("no style: give at least one style image")
     shapes = level_shapes((content.height, content.width), config.pyramid.coarsest)
@@ -173,8 +177,7 @@ def _style_level(
 
 def _fingerprint(image: Path | Source) -> dict[str, Any]:
     if isinstance(image, Path):
-        with image.open("rb") as file:
-            return {"name": image.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {"name": image.name, "sha256": content_hash(image)}
     return {"name": image.name, "size": [image.height, image.width]}
 
 
@@ -184,8 +187,11 @@ def _compare(workspace: Workspace, record: dict[str, Any]) -> None:
     where = f"{workspace.root}: is the workspace of another run"
     advice = "choose another --workspace, or delete this one"
     for before, now in zip(old["inputs"], record["inputs"], strict=False):
-        if before != now:
+        if before["name"] != now["name"]:
             raise UserError(f"{where}: it was made from {before['name']}, {advice}")
+        if before != now:
+            problem = f"the image was changed since the run in {workspace.root} began"
+            raise refusal("INPUT_CHANGED", now["name"], problem, f"bring it back, {advice}")
     if len(old["inputs"]) != len(record["inputs"]):
         raise UserError(f"{where}: the number of styles differs; {advice}")
     for section, values in record["identity"].items():

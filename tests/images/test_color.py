@@ -8,15 +8,19 @@ import pytest
 import pyvips
 from numpy.typing import NDArray
 
+from tilestyle.config import Input
 from tilestyle.errors import UserError
 from tilestyle.images import srgb_profile
-from tilestyle.images.color import pick_profile, to_srgb
+from tilestyle.images.color import lab_to_srgb, light_to_srgb, pick_profile, to_srgb
 
 Array = NDArray[Any]
 
 GREY = imagecodecs.cms_profile("gray", gamma=1.8)
 P3 = pyvips.Image.profile_load("p3")
 CMYK = pyvips.Image.profile_load("cmyk")
+
+D65 = [0.3127, 0.3290, 1.0]
+PRIMARIES = [0.64, 0.33, 1.0, 0.30, 0.60, 1.0, 0.15, 0.06, 1.0]
 
 
 def noise(dtype: str, channels: int) -> Array:
@@ -98,7 +102,31 @@ def test_a_damaged_profile(profile: bytes) -> None:
 
 
 def test_the_profile_of_the_file_comes_first() -> None:
-    assert pick_profile(P3, srgb_profile(), 3) == P3
-    assert pick_profile(None, P3, 3) == P3
-    assert pick_profile(None, P3, 4) is None
-    assert pick_profile(None, None, 3) is None
+    assumed = Input(cmyk_profile="cmyk")
+    assert pick_profile(P3, 3, assumed, name="a.tif") == P3
+    assert pick_profile(P3, 3, Input(ignore_profile=True), name="a.tif") is None
+    assert pick_profile(None, 3, assumed, name="a.tif") is None
+    assert pick_profile(b"", 4, assumed, name="a.tif") == CMYK
+    with pytest.raises(UserError, match=r"^CMYK_NO_PROFILE: a\.tif: "):
+        pick_profile(None, 4, Input(), name="a.tif")
+
+
+def test_linear_light_keeps_its_shadows() -> None:
+    srgb = {"whitepoint": D65, "primaries": PRIMARIES}
+    linear = imagecodecs.cms_profile("rgb", gamma=1.0, **srgb)
+    light = np.linspace(0, 0.01, 300, dtype=np.float32).reshape(1, 100, 3)
+    light[..., 1:] = light[..., :1]
+    found = light_to_srgb(light, linear, name="a.tif")[0, :, 0]
+    assert found.dtype == np.uint16
+    assert len(np.unique(found)) == 100
+
+
+def test_lab() -> None:
+    lab = np.array([[[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.2]]], np.float32)
+    for dtype in (np.uint8, np.uint16):
+        found = lab_to_srgb(lab, np.dtype(dtype))
+        white = np.iinfo(dtype).max
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found[0, :2] / white, [[1, 1, 1], [0, 0, 0]], atol=0.003)
+        assert found[0, 2, 0] > 0.97 * white
+        assert found[0, 2, 1:].max() < 0.12 * white

@@ -1,196 +1,184 @@
-"""The meaning of TIFF samples: from what the decoder returns to sRGB."""
+"""The meaning of TIFF samples: from what the decoder returns to RGB."""
 
-from dataclasses import dataclass
+import logging
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
+from tifffile import PHOTOMETRIC, TiffPage
 
-from tilestyle.errors import UserError
-from tilestyle.images.color import Pixels, check_profile, pick_profile, to_srgb
+from tilestyle.config import Input
+from tilestyle.errors import refusal
+from tilestyle.images.alpha import straight
+from tilestyle.images.color import (
+    Light,
+    Pixels,
+    check_lab_profile,
+    lab_to_srgb,
+    light_to_srgb,
+    pick_profile,
+    srgb_profile,
+    to_srgb,
+)
+from tilestyle.images.tiff_samples import Samples
 
-Samples: TypeAlias = NDArray[Any]
+LOG = logging.getLogger(__name__)
+
+Stored: TypeAlias = NDArray[Any]
 """(rows, width, samples) as stored: bool, uint8, uint16, float16 or float32."""
 
-_CHANNELS = {
-    PHOTOMETRIC.MINISWHITE: 1,
-    PHOTOMETRIC.MINISBLACK: 1,
-    PHOTOMETRIC.PALETTE: 1,
-    PHOTOMETRIC.RGB: 3,
-    PHOTOMETRIC.YCBCR: 3,  # decoded to RGB together with the JPEG data
-    PHOTOMETRIC.SEPARATED: 4,
-}
-_UINT, _FLOAT = 1, 3
-_ASSOCIATED = 1
 
-
-@dataclass(frozen=True)
 class TiffPixels:
-    """How the samples of one TIFF page become sRGB.
-
-    Attributes:
-        name: The file name, for messages.
-        channels: Leading samples of a pixel that carry its colour: 1, 3 or 4.
-        dtype: uint8 for up to 8 bits a sample, else uint16.
-        top: Largest stored value; 1 for floating point.
-        table: (top + 1,) or (top + 1, 3) colours by stored value, of `dtype`; None if the
-            stored values are the colours.
-        inverted: Stored floating point numbers count from white.
-        premultiplied: The first extra sample is alpha, and the colours were multiplied by it.
-        profile: ICC profile of the colours; None for sRGB.
-    """
-
-    name: str
-    channels: int
-    dtype: np.dtype[Any]
-    top: int
-    table: Pixels | None
-    inverted: bool
-    premultiplied: bool
-    profile: bytes | None
-
-    def to_srgb(self, samples: Samples) -> Pixels:
-        """Convert (rows, width, samples) as stored to contiguous (3, rows, width) sRGB.
-
-        Raises:
-            UserError: Floating point samples are not finite (TIFF_SAMPLE).
-        """
-        color = samples[..., : self.channels]
-        alpha = samples[..., self.channels, None] if self.premultiplied else None
-        if samples.dtype.kind == "f":
-            pixels = self._from_float(color, alpha)
-        else:
-            pixels = self._from_integer(color, alpha)
-        pixels = to_srgb(pixels, self.profile, name=self.name)
-        planes = np.moveaxis(pixels, -1, 0)
-        return np.ascontiguousarray(np.broadcast_to(planes, (3, *planes.shape[1:])))
-
-    def _from_integer(self, color: Samples, alpha: Samples | None) -> Pixels:
-        if alpha is not None:
-            # The largest product, 65535 * 65535 + 65535 / 2, still fits in 32 bits.
-            divisor = np.maximum(alpha, 1).astype(np.uint32)
-            straight = (color * np.uint32(self.top) + divisor // 2) // divisor
-            color = np.minimum(straight, self.top).astype(self.dtype)
-        if self.table is None:
-            return color
-        looked_up = self.table[color.astype(np.uint16, copy=False)]
-        return looked_up[..., 0, :] if self.table.ndim == 2 else looked_up
-
-    def _from_float(self, color: Samples, alpha: Samples | None) -> Pixels:
-        light = color.astype(np.float32)
-        if not np.isfinite(light).all():
-            raise UserError(
-                f"TIFF_SAMPLE: {self.name}: some samples are NaN or infinite; replace them"
-            )
-        if alpha is not None:
-            opacity = alpha.astype(np.float32)
-            light /= np.where(opacity > 0, opacity, 1)
-        np.clip(light, 0, 1, out=light)
-        if self.inverted:
-            np.subtract(1, light, out=light)
-        return np.rint(light * np.iinfo(self.dtype).max).astype(np.uint16)
-
-
-def tiff_pixels(page: TiffPage, profile: bytes | None, *, name: str) -> TiffPixels:
-    """Read the colour tags of a page.
+    """How the samples of one TIFF page become RGB and alpha.
 
     Args:
         page: A parsed page whose file is open.
-        profile: ICC profile to assume where the file embeds none.
+        samples: What its samples are.
+        options: How images are read.
         name: The file name, for messages.
 
-    Returns:
-        The conversion of its samples.
+    Attributes:
+        clipped: Floating point samples outside 0..1 that were met so far.
+        dtype: uint8 for up to 8 bits a sample, else uint16; of colours and alpha.
+        profile: ICC profile that the RGB numbers are in.
 
     Raises:
-        UserError: The page stores colours or samples that are not supported
-            (TIFF_PHOTOMETRIC, TIFF_SAMPLE, TIFF_INKS), it is CMYK without a profile
-            (CMYK_NO_PROFILE), or its tags contradict each other (TIFF_CORRUPT).
+        UserError: Profile or colour map do not do (ICC_INVALID, ICC_MISMATCH, CMYK_NO_PROFILE,
+            TIFF_CORRUPT).
     """
-    _check_samples(page, name)
-    channels = _channels(page, name)
-    bits = page.bitspersample
-    is_float = page.sampleformat == _FLOAT
-    dtype = np.dtype(np.uint8 if bits <= 8 else np.uint16)
-    top = 1 if is_float else 2**bits - 1
-    is_palette = page.photometric == PHOTOMETRIC.PALETTE
-    inverted = page.photometric == PHOTOMETRIC.MINISWHITE
-    table = None
-    if is_palette:
-        table = _palette(page, dtype, name)
-    elif not is_float and (inverted or bits not in (8, 16)):
-        table = _ramp(top, dtype, inverted)
-    chosen = pick_profile(page.iccprofile, profile, 3 if is_palette else channels)
-    if chosen is not None:
-        check_profile(chosen, 3 if is_palette else channels, name=name)
-    elif channels == 4:
-        raise UserError(
-            f"CMYK_NO_PROFILE: {name}: a CMYK image without an ICC profile has no defined"
-            " colours; embed the profile of its inks or convert it to RGB"
-        )
-    return TiffPixels(
-        name=name,
-        channels=channels,
-        dtype=dtype,
-        top=top,
-        table=table,
-        inverted=inverted,
-        premultiplied=not is_palette
-        and page.samplesperpixel > channels
-        and page.extrasamples[:1] == (_ASSOCIATED,),
-        profile=chosen,
-    )
+
+    def __init__(self, page: TiffPage, samples: Samples, options: Input, *, name: str) -> None:
+        self._samples, self._options, self._name = samples, options, name
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8 if samples.bits <= 8 else np.uint16)
+        self._top = 1 if samples.is_float else 2**samples.bits - 1
+        self._table = _table(page, samples, self.dtype, name)
+        self._ramp = None if samples.bits in (8, 16) else _ramp(self._top, self.dtype)
+        self._conversion = _source_profile(page, samples, options, name)
+        self.profile = srgb_profile()
+        is_rgb = samples.channels == 3 or samples.is_palette
+        if options.working_space == "preserve" and is_rgb and self._conversion:
+            self.profile, self._conversion = self._conversion, None
+        self.clipped = 0
+
+    def to_rgb(self, stored: Stored) -> Pixels:
+        """Convert (rows, width, samples) as stored to contiguous (3, rows, width) RGB.
+
+        Raises:
+            UserError: A floating point sample is not finite (TIFF_SAMPLE), or a place is not in
+                the colour map (TIFF_CORRUPT).
+        """
+        samples = self._samples
+        color = stored[..., : samples.channels]
+        alpha = stored[..., samples.alpha, None] if samples.premultiplied else None
+        profile, name, intent = self._conversion, self._name, self._options.intent
+        if samples.is_lab:
+            pixels = lab_to_srgb(self._from_lab(color, alpha), self.dtype, intent=intent)
+        elif samples.is_float:
+            light = self._from_float(color, alpha)
+            pixels = light_to_srgb(light, profile, name=name, intent=intent)
+        else:
+            integers = self._from_integer(color, alpha)
+            pixels = to_srgb(integers, profile, name=name, intent=intent)
+        planes = np.moveaxis(pixels, -1, 0)
+        return np.ascontiguousarray(np.broadcast_to(planes, (3, *planes.shape[1:])))
+
+    def to_alpha(self, stored: Stored) -> Pixels:
+        """The opacity of (rows, width, samples) as stored: (1, rows, width), its top is opaque."""
+        alpha = stored[..., self._samples.alpha]
+        if self._samples.is_float:
+            light = np.clip(np.nan_to_num(alpha.astype(np.float32)), 0, 1)
+            alpha = np.rint(light * np.iinfo(self.dtype).max).astype(self.dtype)
+        elif self._ramp is not None:
+            alpha = self._ramp[alpha.astype(np.uint16)]
+        return np.ascontiguousarray(alpha[None])
+
+    def _from_integer(self, color: Stored, alpha: Stored | None) -> Pixels:
+        if self._table is not None:
+            places = color[..., 0].astype(np.uint16, copy=False)
+            if places.size and places.max() >= len(self._table):
+                problem = f"a pixel is of colour {places.max()}, the map has {len(self._table)}"
+                raise refusal("TIFF_CORRUPT", self._name, problem, "export the image again")
+            return self._table[places]
+        if alpha is not None:
+            color = self._straight(color, alpha)
+        if self._ramp is not None:
+            color = self._ramp[color.astype(np.uint16, copy=False)]
+        return np.iinfo(self.dtype).max - color if self._samples.is_inverted else color
+
+    def _straight(self, color: Stored, alpha: Stored) -> Stored:
+        top = np.float32(self._top)
+        light = straight(color / top, alpha / top)
+        return cast(Stored, np.rint(light * top).astype(color.dtype))
+
+    def _from_float(self, color: Stored, alpha: Stored | None) -> Light:
+        light = self._finite(color.astype(np.float32))
+        if alpha is not None:
+            light = straight(light, self._finite(alpha.astype(np.float32)))
+        self.clipped += int(np.count_nonzero((light < 0) | (light > 1)))
+        np.clip(light, 0, 1, out=light)
+        return np.subtract(1, light, out=light) if self._samples.is_inverted else light
+
+    def _finite(self, light: Light) -> Light:
+        bad = ~np.isfinite(light)
+        count = int(np.count_nonzero(bad))
+        if not count:
+            return light
+        if self._options.nan_to is None:
+            problem = f"{count} samples of a part of it are NaN or infinite"
+            raise refusal("TIFF_SAMPLE", self._name, problem, "give a value for them with --nan-to")
+        light[bad] = self._options.nan_to
+        return light
+
+    def _from_lab(self, color: Stored, alpha: Stored | None) -> Light:
+        lab = _lab(color, self._samples.photometric)
+        if alpha is not None:
+            lab /= np.maximum(alpha / np.float32(self._top), np.float32(1 / self._top))
+        return lab
 
 
-def _check_samples(page: TiffPage, name: str) -> None:
-    bits, kind = page.bitspersample, page.sampleformat
-    known = (kind == _UINT and bits in range(1, 17)) or (kind == _FLOAT and bits in (16, 32))
-    if not known:
-        raise UserError(
-            f"TIFF_SAMPLE: {name}: samples of {bits} bits in format {kind} are not supported;"
-            " save the image with 8 or 16 bits a channel"
-        )
+def _source_profile(page: TiffPage, samples: Samples, options: Input, name: str) -> bytes | None:
+    """The profile to convert from; None where the numbers are sRGB, or Lab."""
+    embedded = page.iccprofile
+    if samples.is_lab:
+        if embedded and not options.ignore_profile:
+            check_lab_profile(embedded, name=name)
+        return None
+    channels = 3 if samples.is_palette else samples.channels
+    profile = pick_profile(embedded, channels, options, name=name)
+    if profile is None and channels == 3:
+        LOG.warning("%s: has no ICC profile, its numbers are taken for sRGB", name)
+    return profile
 
 
-def _channels(page: TiffPage, name: str) -> int:
-    photometric, inks = page.photometric, page.tags.valueof(334, 4)
-    channels = _CHANNELS.get(photometric)
-    coded = page.compression == COMPRESSION.JPEG and page.planarconfig == 1
-    if channels is None or (photometric == PHOTOMETRIC.YCBCR and not coded):
-        raise UserError(
-            f"TIFF_PHOTOMETRIC: {name}: the colour space {_label(photometric)} is not supported;"
-            " convert the image to RGB"
-        )
-    if photometric == PHOTOMETRIC.SEPARATED and inks != 4:
-        raise UserError(
-            f"TIFF_INKS: {name}: an image of {inks} inks is not supported; convert it to RGB"
-        )
-    if page.samplesperpixel < channels:
-        raise UserError(
-            f"TIFF_CORRUPT: {name}: {_label(photometric)} with {page.samplesperpixel} samples a"
-            " pixel; export the image again"
-        )
-    return channels
-
-
-def _palette(page: TiffPage, dtype: np.dtype[Any], name: str) -> Pixels:
+def _table(page: TiffPage, samples: Samples, dtype: np.dtype[Any], name: str) -> Pixels | None:
+    """The colours of a palette, (n, 3)."""
+    if not samples.is_palette:
+        return None
     colors = page.colormap
-    if colors is None or np.shape(colors) != (3, 2**page.bitspersample):
-        raise UserError(
-            f"TIFF_CORRUPT: {name}: the colour map of the palette is missing or has the wrong"
-            " size; export the image again"
-        )
+    if colors is None or np.ndim(colors) != 2 or np.shape(colors)[0] != 3:
+        problem = "the colour map of the palette is missing or damaged"
+        raise refusal("TIFF_CORRUPT", name, problem, "export the image again")
     # Colour maps are of 16 bits; some writers store 8 bits in the low byte.
-    is_low = int(colors.max()) < 256
-    shift = 0 if is_low or dtype == np.uint16 else 8
-    return np.ascontiguousarray((colors.T >> shift).astype(dtype))
+    is_low = int(np.max(colors, initial=0)) < 256
+    wide = colors.T.astype(np.uint32) * (257 if is_low else 1)
+    return np.ascontiguousarray(wide >> (8 if dtype == np.uint8 else 0)).astype(dtype)
 
 
-def _ramp(top: int, dtype: np.dtype[Any], inverted: bool) -> Pixels:
-    ramp = np.rint(np.linspace(0, np.iinfo(dtype).max, top + 1)).astype(dtype)
-    return cast(Pixels, ramp[::-1].copy() if inverted else ramp)
+def _ramp(top: int, dtype: np.dtype[Any]) -> Pixels:
+    """Values 0 to `top`, spread over the whole range of `dtype`."""
+    return cast(Pixels, np.rint(np.linspace(0, np.iinfo(dtype).max, top + 1)).astype(dtype))
 
 
-def _label(photometric: Any) -> str:
-    return str(getattr(photometric, "name", photometric))
+def _lab(stored: Stored, photometric: PHOTOMETRIC) -> Light:
+    """L* in 0..100, a* and b* of either TIFF encoding, 8 or 16 bits."""
+    unit = 1 if stored.dtype == np.uint8 else 256
+    white = 255 * unit if unit > 1 and photometric == PHOTOMETRIC.ICCLAB else 256 * unit - 1
+    lab = np.empty(stored.shape, np.float32)
+    lab[..., 0] = stored[..., 0] * np.float32(100 / white)
+    chroma = stored[..., 1:]
+    if photometric == PHOTOMETRIC.CIELAB:
+        signed: Stored = chroma.view(np.int8 if unit == 1 else np.int16)
+        lab[..., 1:] = signed / np.float32(unit)
+    else:
+        lab[..., 1:] = chroma / np.float32(unit) - 128
+    return lab

@@ -1,229 +1,182 @@
 """TIFF and BigTIFF, decoded by tifffile and imagecodecs.
 
-libvips is not used here: it returns black pixels, without an error, for tiles that are damaged
-or compressed in a way it does not know.
+libvips does not decode here: it returns black pixels, without an error, for tiles that are
+damaged or compressed in a way it does not know.
 """
 
-import math
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from tifffile import COMPRESSION, TiffFile, TiffPage
+from tifffile import TiffFile, TiffPage
 
-from tilestyle.errors import UserError
+from tilestyle.config import Input
+from tilestyle.errors import refusal
+from tilestyle.images.alpha import Filler
 from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels
-from tilestyle.images.tiff_pixels import Samples, tiff_pixels
+from tilestyle.images.fingerprint import Stamp
+from tilestyle.images.orientation import is_swapped, spans, upright
+from tilestyle.images.tiff_codec import SegmentDecoder
+from tilestyle.images.tiff_directory import DirectoryReader, choose_page
+from tilestyle.images.tiff_page import (
+    check_page,
+    dpi_of,
+    header_errors,
+    orientation_of,
+    settled_samples,
+)
+from tilestyle.images.tiff_pixels import Stored, TiffPixels
+from tilestyle.images.tiff_segments import find_segments, most_bytes
 
-_COMPRESSIONS = {
-    COMPRESSION.NONE,
-    COMPRESSION.LZW,
-    COMPRESSION.ADOBE_DEFLATE,
-    COMPRESSION.DEFLATE,
-    COMPRESSION.PACKBITS,
-    COMPRESSION.JPEG,
-    COMPRESSION.CCITTRLE,
-    COMPRESSION.CCITTFAX3,
-    COMPRESSION.CCITTFAX4,
-    COMPRESSION.ZSTD,
-    COMPRESSION.WEBP,
-}
-_INCH_BY_UNIT = {2: 1.0, 3: 2.54}
+LOG = logging.getLogger(__name__)
+
 _WORKERS = min(8, os.cpu_count() or 1)
-_RAW_STRIP_BYTES = 1 << 20
-_JPEG_END = b"\xff\xd9"
-# No codec in use packs more tightly; it matters only where memory is at stake.
-_EXPANSION = 10_000
-_BOMB_BYTES = 1 << 28
+# Decoded pixels held at a time, where the segments allow it, and segments decoded side by side.
+_WINDOW_BYTES = 1 << 28
+# Pixels converted at a time.
+_PIECE = 1 << 22
 
 
 class TiffSource:
-    """The first page of a TIFF or BigTIFF file.
+    """One page of a TIFF or BigTIFF file, upright.
 
-    The header is checked before any pixel is read. Memory holds a few bands, or rows of tiles or
-    compressed strips where these are higher.
+    Everything that the header tells is checked before any pixel is read. Memory holds a few
+    bands, or rows of tiles or compressed strips where these are higher; where rows are stored as
+    columns (orientation 5 to 8), strips are decoded again for every 256 MB of the image.
 
     Args:
         path: The file.
-        profile: ICC profile to assume where the file embeds none.
+        options: How images are read.
 
     Raises:
-        UserError: The file is damaged (TIFF_CORRUPT, TIFF_TRUNCATED) or its pixels are stored in
-            a way that is not supported (TIFF_COMPRESSION, TIFF_LAYOUT, TIFF_ORIENTATION and the
-            codes of `tiff_pixels`).
+        UserError: With one of the codes of docs/images.md.
     """
 
-    def __init__(self, path: Path, profile: bytes | None = None) -> None:
+    def __init__(self, path: Path, options: Input) -> None:
         self.name = path.name
-        self._path = path
-        with _header_errors(self.name), TiffFile(path) as file:
-            page = file.pages[0]
-            _check_page(page, self.name)
-            self._pixels = tiff_pixels(page, profile, name=self.name)
-            _split_raw_strip(page, self.name)
-            _check_segments(page, file.filehandle.size, self.name)
-            self.width: int = page.imagewidth
-            self.height: int = page.imagelength
-            self.dtype = self._pixels.dtype
-            self.dpi = _dpi(page)
-            self._page = page
-            self._tables = {"jpegtables": page.jpegtables} if page.jpegtables else {}
-            page.init_decode()
+        self._stamp = Stamp.of(path)
+        with header_errors(self.name), path.open("rb") as raw:
+            reader = DirectoryReader(raw, self.name)
+            chosen = choose_page(reader.pages(options.page), options.page, name=self.name)
+            reader.check_tags(chosen)
+            with TiffFile(raw, name=self.name) as file:
+                file.filehandle.seek(chosen.offset)
+                page = TiffPage(file, index=0)
+                check_page(page, options, self.name)
+                self._samples = settled_samples(page, self.name)
+                self._segments = find_segments(page, reader.size, name=self.name)
+                self._pixels = TiffPixels(page, self._samples, options, name=self.name)
+                self._decode = SegmentDecoder(page, self._segments, self.name)
+                self._turn = orientation_of(page, self.name)
+                self.dpi = dpi_of(page, vertical=is_swapped(self._turn))
+        self._page = page
+        self._stored = page.imagelength, page.imagewidth
+        sides = self._stored[::-1] if is_swapped(self._turn) else self._stored
+        self.height, self.width = map(int, sides)
+        self.dtype = self._pixels.dtype
+        self.profile = self._pixels.profile
+        self.alpha = None if self._samples.alpha is None else self._opacity
+        self._check_window()
 
     def rows(self, step: int) -> Iterator[Pixels]:
         """Bands of `step` rows; see `Source.rows`."""
-        return rebanded(self._chunks(step), step)
+        return rebanded(self._colors(step), step)
 
-    def _chunks(self, step: int) -> Iterator[Pixels]:
-        """Bands of whole segment rows, about `step` rows high."""
-        segment = _segment_rows(self._page)
-        rows = segment * max(1, step // segment)
-        with self._path.open("rb") as file, ThreadPoolExecutor(_WORKERS) as pool:
-            for top in range(0, self.height, rows):
-                bottom = min(self.height, top + rows)
-                yield self._pixels.to_srgb(self._read(file.fileno(), pool, top, bottom))
+    def _opacity(self, step: int) -> Iterator[Pixels]:
+        return rebanded(map(self._pixels.to_alpha, self._pieces(step, with_alpha=True)), step)
 
-    def _read(self, file: int, pool: ThreadPoolExecutor, top: int, bottom: int) -> Samples:
-        """Decode the rows [top, bottom); both are multiples of the segment height or the end."""
+    def _colors(self, step: int) -> Iterator[Pixels]:
+        premultiplied = self._samples.premultiplied
+        fill = Filler()
+        self._pixels.clipped = 0
+        for stored in self._pieces(step, with_alpha=premultiplied):
+            color = self._pixels.to_rgb(stored)
+            yield fill(color, self._pixels.to_alpha(stored)) if premultiplied else color
+        if count := self._pixels.clipped:
+            LOG.warning("%s: %d samples outside 0 to 1 were clipped", self.name, count)
+
+    def _pieces(self, step: int, *, with_alpha: bool) -> Iterator[Stored]:
+        """Upright (rows, width, samples) as stored, of few enough rows to be converted."""
+        count = self._samples.channels
+        if with_alpha and self._samples.alpha is not None:
+            count = self._samples.alpha + 1
+        high = max(1, _PIECE // self.width)
+        self._stamp.check()
+        for window in self._windows(step, count):
+            for top in range(0, len(window), high):
+                yield window[top : top + high]
+        self._stamp.check()
+
+    def _windows(self, step: int, count: int) -> Iterator[Stored]:
+        """The leading `count` samples, upright, in windows of whole rows or columns of segments."""
+        swapped = is_swapped(self._turn)
+        length = self._stored[1 if swapped else 0]
+        unit, line = self._unit(count)
+        lines = min(length if swapped else step, max(1, _WINDOW_BYTES // line))
+        whole = range(self._stored[0]), range(self._stored[1])
+        workers = min(_WORKERS, max(1, _WINDOW_BYTES // self._segments.decoded))
+        with self._stamp.path.open("rb") as file, ThreadPoolExecutor(workers) as pool:
+            for span in spans(length, unit * max(1, lines // unit), self._turn):
+                rows, columns = (whole[0], span) if swapped else (span, whole[1])
+                stored = self._read(file.fileno(), pool.map, rows, columns, count)
+                yield upright(stored, self._turn)
+
+    def _unit(self, count: int) -> tuple[int, int]:
+        """Lines (stored rows, or columns if swapped) that go together, and the bytes of one."""
+        segments = self._segments
+        swapped = is_swapped(self._turn)
+        # Strips can be cut anywhere across.
+        width = segments.width if segments.across > 1 else 1
+        other = self._stored[0 if swapped else 1]
+        unit = width if swapped else min(segments.height, self._stored[0])
+        return unit, other * count * self._page.dtype.itemsize
+
+    def _check_window(self) -> None:
+        unit, line = self._unit(self._samples.channels + (self._samples.alpha or 0))
+        if unit * line > most_bytes(self._page):
+            problem = f"a row of its strips or tiles takes {unit * line >> 20} MiB when decoded"
+            remedy = "save it with smaller tiles"
+            raise refusal("TIFF_TOO_BIG", self.name, problem, remedy)
+
+    def _read(
+        self,
+        file: int,
+        map_all: Callable[..., Iterator[None]],
+        rows: range,
+        columns: range,
+        count: int,
+    ) -> Stored:
+        """Decode the leading samples of a window, (rows, columns, count)."""
         page = self._page
-        out = np.empty((bottom - top, self.width, page.samplesperpixel), page.dtype)
+        planes = tuple(range(count)) if page.planarconfig == 2 else (0,)
+        indices = list(self._segments.indices(planes, rows, columns))
+        if len(indices) == 1:  # may be as large as the image: spare the copy
+            data, (_, y, x) = self._segment(file, indices[0])
+            return data[
+                rows.start - y : rows.stop - y, columns.start - x : columns.stop - x, :count
+            ]
+        out = np.empty((len(rows), len(columns), count), page.dtype)
 
         def place(index: int) -> None:
-            data, (plane, _, y, x, _) = self._decode(file, index)
-            part = out[y - top : y - top + len(data), x : x + data.shape[1], plane:]
-            part[..., : data.shape[2]] = data[: part.shape[0], : part.shape[1]]
+            data, (plane, y, x) = self._segment(file, index)
+            top, left = max(y, rows.start), max(x, columns.start)
+            bottom, right = min(y + len(data), rows.stop), min(x + data.shape[1], columns.stop)
+            target = out[top - rows.start : bottom - rows.start]
+            part = data[top - y : bottom - y, left - x : right - x, :count]
+            samples = slice(plane, plane + part.shape[2])
+            target[:, left - columns.start : right - columns.start, samples] = part
 
-        for _ in pool.map(place, _segment_indices(page, top, bottom)):
+        for _ in map_all(place, indices):
             pass
         return out
 
-    def _decode(self, file: int, index: int) -> tuple[Samples, tuple[int, ...]]:
-        """One segment as (rows, width, samples) and its place (plane, depth, row, column, 0)."""
-        size, offset = self._page.databytecounts[index], self._page.dataoffsets[index]
+    def _segment(self, file: int, index: int) -> tuple[Stored, tuple[int, int, int]]:
+        size, offset = self._segments.sizes[index], self._segments.offsets[index]
         data = os.pread(file, size, offset)
-        # The JPEG decoder would fill what is missing with grey.
-        is_jpeg = self._page.compression == COMPRESSION.JPEG
-        if len(data) != size or (is_jpeg and _JPEG_END not in data):
-            raise _truncated(self.name, index)
-        try:
-            decoded, place, _ = self._page.decode(data, index, **self._tables)
-        except Exception as error:  # the codecs raise many types
-            raise UserError(
-                f"TIFF_CORRUPT: {self.name}: segment {index} cannot be decoded"
-                f" ({_one_line(error)}); export the image again"
-            ) from error
-        return decoded[0], place
-
-
-@contextmanager
-def _header_errors(name: str) -> Iterator[None]:
-    """Turn whatever the parser raises on a hostile header into one TIFF_CORRUPT."""
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:
-        raise UserError(
-            f"TIFF_CORRUPT: {name}: the header cannot be read ({_one_line(error)});"
-            " export the image again"
-        ) from error
-
-
-def _check_page(page: TiffPage, name: str) -> None:
-    """Refuse what the decoder cannot know or would misplace."""
-    if page.imagewidth < 1 or page.imagelength < 1:
-        raise UserError(
-            f"TIFF_CORRUPT: {name}: the size is {page.imagewidth} x {page.imagelength} pixels;"
-            " export the image again"
-        )
-    if page.compression not in _COMPRESSIONS:
-        label = getattr(page.compression, "name", page.compression)
-        raise UserError(
-            f"TIFF_COMPRESSION: {name}: the compression {label} is not supported; save the image"
-            " with LZW, deflate or no compression"
-        )
-    if page.imagedepth != 1 or page.tiledepth > 1:
-        raise UserError(f"TIFF_LAYOUT: {name}: this is a volume; export one plane of it")
-    orientation = page.tags.valueof(274, 1)
-    if orientation in range(2, 9):
-        raise UserError(
-            f"TIFF_ORIENTATION: {name}: the Orientation tag is {orientation}, the pixels are"
-            " turned or mirrored; open the image in an editor and save it upright (tag 1)"
-        )
-
-
-def _check_segments(page: TiffPage, file_size: int, name: str) -> None:
-    """Every strip or tile lies inside the file, is not empty and of a credible size."""
-    expected = math.prod(page.chunked)
-    decoded = math.prod(page.chunks) * page.dtype.itemsize
-    offsets, sizes = page.dataoffsets, page.databytecounts
-    if len(offsets) < expected or len(sizes) < expected:
-        found = min(len(offsets), len(sizes))
-        raise UserError(
-            f"TIFF_TRUNCATED: {name}: {found} of {expected} strips or tiles are listed; copy or"
-            " export the image again"
-        )
-    for index, (offset, size) in enumerate(zip(offsets[:expected], sizes, strict=False)):
-        if offset < 1 or size < 1 or offset + size > file_size:
-            raise _truncated(name, index)
-        if decoded > max(_BOMB_BYTES, size * _EXPANSION):
-            raise UserError(
-                f"TIFF_CORRUPT: {name}: strip or tile {index} claims to hold {decoded} bytes in"
-                f" {size}; export the image again"
-            )
-
-
-def _truncated(name: str, index: int) -> UserError:
-    return UserError(
-        f"TIFF_TRUNCATED: {name}: strip or tile {index} is empty, cut short or outside the"
-        " file; copy or export the image again"
-    )
-
-
-def _split_raw_strip(page: TiffPage, name: str) -> None:
-    """Present an uncompressed image in one strip a plane as strips of about 1 MB."""
-    height, offsets, sizes = page.imagelength, page.dataoffsets, page.databytecounts
-    if page.is_tiled or page.compression != COMPRESSION.NONE or page.rowsperstrip < height:
-        return
-    samples = page.samplesperpixel if page.planarconfig == 1 else 1
-    row = math.ceil(page.imagewidth * samples * page.bitspersample / 8)
-    for index, size in enumerate(sizes):
-        if size < row * height:
-            raise _truncated(name, index)
-    rows = min(height, max(1, _RAW_STRIP_BYTES // row))
-    tops = range(0, height, rows)
-    page.rowsperstrip = rows
-    page.dataoffsets = tuple(start + y * row for start in offsets for y in tops)
-    page.databytecounts = tuple(min(rows, height - y) * row for _ in offsets for y in tops)
-
-
-def _segment_rows(page: TiffPage) -> int:
-    return int(page.tilelength if page.is_tiled else page.rowsperstrip)
-
-
-def _segment_indices(page: TiffPage, top: int, bottom: int) -> list[int]:
-    """Segments of all planes that hold the rows [top, bottom)."""
-    height = _segment_rows(page)
-    down = math.ceil(page.imagelength / height)
-    across = math.ceil(page.imagewidth / page.tilewidth) if page.is_tiled else 1
-    planes = page.samplesperpixel if page.planarconfig == 2 else 1
-    return [
-        (plane * down + row) * across + column
-        for plane in range(planes)
-        for row in range(top // height, math.ceil(bottom / height))
-        for column in range(across)
-    ]
-
-
-def _dpi(page: TiffPage) -> float | None:
-    dots, per = page.tags.valueof(282, (0, 1))
-    inch = _INCH_BY_UNIT.get(page.resolutionunit)
-    return dots / per * inch if inch and dots > 0 and per > 0 else None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        if len(data) < size:
+            self._stamp.check()
+        return self._decode(data, index)

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pyvips
 
+from tilestyle.config import Input
 from tilestyle.errors import UserError
 from tilestyle.images.bands import rebanded
-from tilestyle.images.color import Pixels, pick_profile, transform
+from tilestyle.images.color import Pixels, pick_profile, srgb_profile, transform
+from tilestyle.images.fingerprint import Stamp
+from tilestyle.images.limits import check_size, check_whole
 
 _MM_PER_INCH = 25.4
 # What libvips reports, in pixels per mm, for files that tell no resolution.
@@ -18,6 +21,10 @@ _NO_RESOLUTION = (1.0, 2.834, 72 / _MM_PER_INCH)
 # After each crop libvips empties its buffers of 8 or 16 lines, and a stream cannot go back to
 # what was in them.
 _BUFFER_ROWS = 128
+# libvips reads drawings and tables of text, too.
+_KNOWN = ("jpegload", "uhdrload", "pngload", "spngload", "webpload", "gifload", "heifload")
+# Loaders that hand over lines as they read them, unless the image is interlaced.
+_STREAMED = ("jpegload", "pngload", "spngload")
 _WHITE = {"uchar": 255.0, "ushort": 65535.0}
 
 
@@ -30,18 +37,24 @@ class VipsSource:
 
     Args:
         path: The file.
-        profile: ICC profile to assume where the file embeds none.
+        options: How images are read.
 
     Raises:
-        UserError: The file is not an image, or it is damaged.
+        UserError: The file is not an image, too large, damaged, or its profile does not do
+            (CMYK_NO_PROFILE, ICC_INVALID, ICC_MISMATCH).
     """
 
-    def __init__(self, path: Path, profile: bytes | None = None) -> None:
+    alpha = None
+
+    def __init__(self, path: Path, options: Input) -> None:
         self.name = path.name
         self._path = path
-        self._profile = profile
+        self._stamp = Stamp.of(path)
+        self._options = options
+        self.profile = srgb_profile()
         try:
             raw = self._load("sequential")
+            self._check(raw)
             self._turn = raw.get("orientation") if raw.get_typeof("orientation") else 1
             image = self._upright()
         except pyvips.Error as error:
@@ -58,6 +71,7 @@ class VipsSource:
     def _chunks(self, step: int) -> Iterator[Pixels]:
         """Bands that end where the buffers of libvips do, about `step` rows high."""
         chunk = _BUFFER_ROWS * max(1, step // _BUFFER_ROWS)
+        self._stamp.check()
         try:
             image = self._upright()
             for top in range(0, self.height, chunk):
@@ -65,6 +79,16 @@ class VipsSource:
                 yield np.ascontiguousarray(np.moveaxis(band, -1, 0))
         except pyvips.Error as error:
             raise self._unreadable(error) from error
+        self._stamp.check()
+
+    def _check(self, image: Any) -> None:
+        loader = image.get("vips-loader")
+        if not loader.startswith(_KNOWN):
+            raise self._unknown()
+        check_size(image.width, image.height, self._options, name=self.name)
+        if not loader.startswith(_STREAMED) or image.get_typeof("interlaced"):
+            # libjpeg holds a progressive image as coefficients of two bytes.
+            check_whole(2 * image.width * image.height * image.bands, name=self.name)
 
     def _load(self, access: str) -> Any:
         # A source, because a bare path could end in "[options]".
@@ -83,18 +107,22 @@ class VipsSource:
         if image.hasalpha():
             image = image.flatten(background=[_WHITE.get(image.format, 1.0)])
         if image.format in _WHITE and image.bands in (1, 3, 4):
-            profile = pick_profile(embedded, self._profile, image.bands)
-            if profile is None and image.bands == 4:
-                profile = bytes(pyvips.Image.profile_load("cmyk"))
+            profile = pick_profile(embedded, image.bands, self._options, name=self.name)
+            if profile and image.bands == 3 and self._options.working_space == "preserve":
+                self.profile = profile
+                return image
             if profile is not None:
-                image = transform(image, profile, name=self.name)
+                image = transform(image, profile, name=self.name, intent=self._options.intent)
         return image.colourspace("srgb" if image.format == "uchar" else "rgb16")
+
+    def _unknown(self) -> UserError:
+        return UserError(
+            f"{self.name}: not an image in a known format; use TIFF, JPEG, PNG or WebP"
+        )
 
     def _unreadable(self, error: pyvips.Error) -> UserError:
         if "not in a known format" in str(error):
-            return UserError(
-                f"{self.name}: not an image in a known format; use TIFF, JPEG, PNG or WebP"
-            )
+            return self._unknown()
         reason = "; ".join(dict.fromkeys(str(error).split("\n")[1:])).strip(" ;")
         return UserError(
             f"{self.name}: the image is damaged or truncated"

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tilestyle.images.color import srgb_profile
 from tilestyle.images.samples.noise import Floats, mixed_seed
 
 _TILE = 256
@@ -95,6 +96,15 @@ class SampleImage:
     def dpi(self) -> float:
         """Resolution in print."""
         return 300.0
+
+    @property
+    def profile(self) -> bytes:
+        """Pictures are painted in sRGB."""
+        return srgb_profile()
+
+    @property
+    def alpha(self) -> None:
+        """Pictures are opaque."""
 
     def rows(self, step: int) -> Iterator[NDArray[np.uint8]]:
         """All bands of `step` rows from top to bottom, (3, rows, width); the last may be shorter.
