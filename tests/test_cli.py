@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import pyvips
 import tifffile
+import zarr
 
 from tilestyle import cli
 from tilestyle.store.workspace import Workspace
@@ -91,6 +92,25 @@ def test_stage_by_stage_is_the_whole_run(tilestyle: Tilestyle, images: tuple[str
     assert Path("e.tif").read_bytes() == Path("r.tif").read_bytes()
     assert tilestyle("export", "-w", "w", "-o", "d.tif", "--set", "output.depth='16'")[0] == 0
     assert tifffile.imread("d.tif").dtype == np.uint16
+
+
+def test_the_suffix_chooses_the_format(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    assert tilestyle("run", *images, "-o", "r.ome.zarr", *FAST)[0] == 0
+    for name in ("r.tif", "r.ome.zarr", "r.dzi"):
+        assert tilestyle("export", "-w", "r.tilestyle", "-o", name)[0] == 0
+    pixels = np.moveaxis(tifffile.imread("r.tif"), -1, 0)
+    finest = zarr.open_group("r.ome.zarr", mode="r")["0"]
+    assert isinstance(finest, zarr.Array)
+    np.testing.assert_array_equal(finest[:], pixels)
+    tile = np.moveaxis(pyvips.Image.new_from_file("r_files/8/0_0.jpeg").numpy(), -1, 0)
+    assert tile.shape == pixels.shape
+    assert np.abs(tile.astype(int) - pixels).mean() < 12
+    deep = ["--set", "output.depth='16'"]
+    assert tilestyle("export", "-w", "r.tilestyle", "-o", "d.dzi", *deep)[0] == 0
+    assert Path("d_files/8/0_0.jpeg").read_bytes() == Path("r_files/8/0_0.jpeg").read_bytes()
+    refuse(tilestyle("export", "-w", "r.tilestyle", "-o", "r.tilestyle/x.zarr"), ".ome.zarr")
+    Path("r.tilestyle").rename("w.ome.zarr")
+    refuse(tilestyle("export", "-w", "w.ome.zarr", "-o", "w.ome.zarr"), "is no OME-Zarr")
 
 
 def test_no_steps_give_the_content_back(tilestyle: Tilestyle, images: tuple[str, str]) -> None:

@@ -28,7 +28,11 @@ cluster_option = click.option(
 )
 workers_option = click.option("--workers", type=int, help="Workers of a local cluster.")
 output_option = click.option(
-    "--output", "-o", required=True, type=PathArgument, help="The TIFF to write."
+    "--output",
+    "-o",
+    required=True,
+    type=PathArgument,
+    help="The image to write: .tif, .ome.zarr or .dzi (deep zoom).",
 )
 workspace_option = click.option(
     "--workspace", "-w", required=True, type=PathArgument, help="Where the state is kept."
@@ -163,7 +167,7 @@ _stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
 @output_option
 @set_option
 def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
-    """Write the result of a workspace as a TIFF."""
+    """Write the result of a workspace as a TIFF, an OME-Zarr or a deep zoom."""
     from tilestyle import pipeline, stages
     from tilestyle.config import load_config
     from tilestyle.report.progress import showing
@@ -215,11 +219,13 @@ def sample(kind: str, size: str, seed: int, output: Path) -> None:
     """Paint a sample image by code: a content, or a style ("style" is strokes)."""
     import numpy as np
 
-    from tilestyle.images import write_tiff
+    from tilestyle.images import output_format, write_tiff
     from tilestyle.images.samples import sample as paint
     from tilestyle.pipeline import check_output
 
     check_output(output)
+    if output_format(output) != "tiff":
+        raise UserError(f"{output}: a sample is a TIFF; let its name end in .tif")
     width, height = _parse_size(size)
     image = paint("strokes" if kind == "style" else kind, width, height, seed)
     write_tiff(
