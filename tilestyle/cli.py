@@ -1,5 +1,6 @@
 """The command line: one thin command for each stage."""
 
+import contextlib
 import functools
 import logging
 import signal
@@ -208,6 +209,37 @@ def score(workspace: Path, reference: Path | None) -> None:
     print_scores(
         console, Workspace.open(workspace), Workspace.open(reference) if reference else None
     )
+
+
+@cli.command()
+@click.argument("target", type=PathArgument, metavar="WORKSPACE|FILE")
+@click.option("--port", default=0, help="Default: any free one.")
+@click.option("--no-browser", is_flag=True, help="Only say the page's address.")
+@click.option("--output", "-o", type=PathArgument, help="Write a folder for a web server instead.")
+def view(target: Path, port: int, no_browser: bool, output: Path | None) -> None:
+    """Look at a workspace, .dzi, .ome.zarr or image in a browser; Ctrl-C ends it."""
+    import webbrowser
+
+    from tilestyle.report.progress import showing
+    from tilestyle.view.server import serve
+    from tilestyle.view.site import check_library, write_site
+    from tilestyle.view.view import open_view
+
+    def started(url: str) -> None:
+        console.print(f"{target}: {url} (Ctrl-C ends it)")
+        if not no_browser:
+            webbrowser.open(url)
+
+    check_library()
+    with contextlib.ExitStack() as stack:
+        with showing(console) as tell:
+            opened = stack.enter_context(open_view(target, tell))
+        if output:
+            write_site(opened, output)
+            console.print(f"{output}: put it on any web server")
+            return
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(opened, port, started)
 
 
 @cli.command()

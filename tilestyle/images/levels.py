@@ -1,6 +1,6 @@
 """Levels by halves: one kernel for every format that an image is published in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -57,3 +57,10 @@ def halved(read: Read, shape: Shape) -> Read:
         return halve(read(double & Box(0, height, 0, width)))
 
     return read_half
+
+
+def cut(box: Box, side: int) -> Iterator[Box]:
+    """Squares of a box, row by row; the last ones are what is left."""
+    for y in range(box.y0, box.y1, side):
+        for x in range(box.x0, box.x1, side):
+            yield Box(y, y + side, x, x + side) & box

@@ -15,7 +15,7 @@ from zarr.codecs import ZstdCodec
 from tilestyle.admm.grid import Box
 from tilestyle.errors import UserError
 from tilestyle.images.color import Pixels
-from tilestyle.images.levels import KERNEL, Read, Shape, half_shapes, halved
+from tilestyle.images.levels import KERNEL, Read, Shape, cut, half_shapes, halved
 from tilestyle.images.partial import partial_folder, publish
 
 CHUNK = 512
@@ -99,7 +99,7 @@ def _create(group: zarr.Group, name: str, shape: Shape, dtype: DTypeLike) -> zar
 def _write_shards(array: zarr.Array[Any], read: Read) -> Iterator[Box]:
     """Write all shards, some at a time; yields each when it is written."""
     _, height, width = array.shape
-    shards = list(_cut(Box(0, height, 0, width), SHARD))
+    shards = list(cut(Box(0, height, 0, width), SHARD))
     with ThreadPoolExecutor(_WORKERS) as pool:
         yield from pool.map(partial(_write_shard, array, read), shards)
 
@@ -107,17 +107,10 @@ def _write_shards(array: zarr.Array[Any], read: Read) -> Iterator[Box]:
 def _write_shard(array: zarr.Array[Any], read: Read, shard: Box) -> Box:
     """Put a shard together from blocks, so that what `read` holds besides stays small."""
     pixels = np.empty((3, shard.height, shard.width), array.dtype)
-    for block in _cut(shard, _BLOCK):
+    for block in cut(shard, _BLOCK):
         pixels[(slice(None), *block.index(shard))] = read(block)
     array[(slice(None), *shard.index())] = pixels
     return shard
-
-
-def _cut(box: Box, side: int) -> Iterator[Box]:
-    """Squares, row by row; the last ones are what is left."""
-    for y in range(box.y0, box.y1, side):
-        for x in range(box.x0, box.x1, side):
-            yield Box(y, y + side, x, x + side) & box
 
 
 def _read(array: zarr.Array[Any], box: Box) -> Pixels:
