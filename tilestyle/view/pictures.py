@@ -127,5 +127,5 @@ class LazyZoom:
 
 def encode(pixels: Pixels) -> bytes:
     """(3, height, width) uint8 as JPEG."""
-    interleaved = np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
+    interleaved = np.moveaxis(pixels, 0, -1).copy(order="C")
     return bytes(imagecodecs.jpeg8_encode(interleaved, level=_QUALITY, subsampling="444"))
