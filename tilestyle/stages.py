@@ -216,8 +216,9 @@ def result_array(workspace: Workspace) -> Any:
 
 def quantize(x: NDArray[np.float32], dtype: DTypeLike) -> NDArray[Any]:
     """Pixels from 0 to 1 as integers over the whole range of `dtype`; what is beyond is clipped."""
-    top = np.iinfo(dtype).max
-    return np.asarray(np.rint(np.clip(x, 0, 1) * np.float32(top)), dtype)
+    scaled = np.clip(x, 0, 1)
+    scaled *= np.iinfo(dtype).max
+    return np.rint(scaled, out=scaled).astype(dtype)
 
 
 def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pyvips
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
@@ -21,10 +22,10 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.conftest import missing
 from tests.view.conftest import CONTENT, HEIGHT, RESULT, WIDTH
+from tilestyle.cli import cli
 from tilestyle.images import write_deepzoom
 from tilestyle.report.events import silent
 from tilestyle.view.server import Server
-from tilestyle.view.site import write_site
 from tilestyle.view.view import View, open_view
 
 Array = NDArray[Any]
@@ -257,8 +258,9 @@ def test_a_deep_zoom_alone(browser: Browser, tmp_path: Path) -> None:
         server.shutdown()
 
 
-def test_a_folder_on_any_web_server(browser: Browser, view: View, tmp_path: Path) -> None:
-    write_site(view, tmp_path / "site")
+def test_a_folder_on_any_web_server(browser: Browser, workspace: Path, tmp_path: Path) -> None:
+    command = ["view", str(workspace), "--output", str(tmp_path / "site")]
+    assert "put it on any web server" in CliRunner().invoke(cli, command).output
     assert [entry.name for entry in tmp_path.iterdir()] == ["site"]
     handler = partial(Quiet, directory=str(tmp_path / "site"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

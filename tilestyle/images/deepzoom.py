@@ -41,7 +41,7 @@ def check_tiles(path: Path) -> None:
 
 
 def write_deepzoom(path: Path, bands: Iterable[Pixels], *, width: int, height: int) -> None:
-    """Write NAME.dzi and NAME_files; memory holds some 20 KB a pixel of width.
+    """Write NAME.dzi and NAME_files; beside the bands, memory holds some 20 KB a pixel of width.
 
     The tiles get their folder's name when they are complete, and the descriptor comes last.
     Levels are those of `levels.halve`, down to one pixel.

@@ -51,7 +51,7 @@ def write_ome_zarr(
     software: str,
     advanced: Callable[[int], None],
 ) -> None:
-    """Write an image as OME-Zarr; memory holds a few shards (50 MB each, 100 MB at 16 bit).
+    """Write an image as OME-Zarr; each of at most four threads takes some 250 MB, 500 at 16 bit.
 
     The folder appears under its name only when it is complete. Each level is made from the one
     before by `halve`; shards are written in parallel, each once and whole.
