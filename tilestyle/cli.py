@@ -140,11 +140,11 @@ def _stage(name: str, text: str) -> None:
     @cluster_option
     @workers_option
     def command(workspace: Path, cluster: str | None, workers: int | None) -> None:
-        from tilestyle import stages
         from tilestyle.cluster.connect import connect
-        from tilestyle.config import Config
         from tilestyle.report.progress import showing
+        from tilestyle.stages import pyramid
         from tilestyle.store.workspace import STAGES, Workspace
+        from tilestyle.stylize import stylize
 
         store = Workspace.open(workspace)
         if store.finished(name):
@@ -152,11 +152,9 @@ def _stage(name: str, text: str) -> None:
         before = STAGES[STAGES.index(name) - 1]
         if not store.finished(before):
             raise UserError(f"{workspace}: {before} comes before {name}; run it first")
-        changes = {"kind": cluster, "workers": workers}
-        given = {key: value for key, value in changes.items() if value is not None}
-        config = Config.model_validate(store.record["config"]).cluster.model_copy(update=given)
-        with showing(console, workspace / "tilestyle.log") as tell, connect(config) as connected:
-            getattr(stages, name)(store, connected, tell)
+        where = _cluster_of(store, cluster, workers)
+        with showing(console, workspace / "tilestyle.log") as tell, connect(where) as connected:
+            {"pyramid": pyramid, "stylize": stylize}[name](store, connected, tell)
 
 
 _stage("pyramid", "Build the Gaussian pyramids.")
@@ -201,14 +199,21 @@ def status(workspace: Path) -> None:
     type=PathArgument,
     help="Workspace of the whole-image solve (configs/whole-image.yaml).",
 )
-def score(workspace: Path, reference: Path | None) -> None:
+@cluster_option
+@workers_option
+def score(
+    workspace: Path, reference: Path | None, cluster: str | None, workers: int | None
+) -> None:
     """Score a finished run, alone or as ratios to a whole-image solve."""
-    from tilestyle.report.compare import print_scores
+    from tilestyle.cluster.connect import connect
+    from tilestyle.report.compare import check, print_scores
     from tilestyle.store.workspace import Workspace
 
-    print_scores(
-        console, Workspace.open(workspace), Workspace.open(reference) if reference else None
-    )
+    store = Workspace.open(workspace)
+    other = Workspace.open(reference) if reference else None
+    check(store, other)
+    with connect(_cluster_of(store, cluster, workers)) as connected:
+        print_scores(console, connected, store, other)
 
 
 @cli.command()
@@ -286,6 +291,15 @@ def _run(
     _print_summary(summary)
 
 
+def _cluster_of(workspace: Any, kind: str | None, workers: int | None) -> Any:
+    """The cluster of a workspace's config, or as the flags say."""
+    from tilestyle.config import Config
+
+    flags = {"kind": kind, "workers": workers}
+    given = {key: value for key, value in flags.items() if value is not None}
+    return Config.model_validate(workspace.record["config"]).cluster.model_copy(update=given)
+
+
 def _parse_size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
@@ -302,8 +316,8 @@ def _print_summary(summary: Any) -> None:
     console.print(f"{summary.seconds:.0f} s, {megapixels / summary.seconds:.3f} Mpx/s")
     if summary.patches > 1:
         console.print(
-            f"across patch borders: seam {summary.scores.seam:.3f}, "
-            f"detail {summary.scores.detail:.3f} (1: none to be seen)"
+            f"across patch borders: seam {summary.quality.seam:.3f}, "
+            f"detail {summary.quality.detail:.3f} (1: none to be seen)"
         )
     console.print(f"state kept in {summary.workspace}; delete it when you are content")
 

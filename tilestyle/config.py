@@ -75,6 +75,9 @@ class Patch(_Section):
 class Solver(_Section):
     """The optimisation of every level."""
 
+    mode: Literal["admm", "exact"] = "admm"
+    """admm: patches, each solved by itself, that agree. exact: the whole image's gradient, tile by
+    tile, in two passes a step; slower, and what one patch would give; see docs/adr/0008."""
     steps: int = Field(default=160, ge=0)
     """Inner steps of the coarsest level; 0: the content comes out as it went in."""
     decay: float = Field(default=0.5, gt=0, le=1)
@@ -82,19 +85,27 @@ class Solver(_Section):
     min_steps: int = Field(default=20, ge=0)
     """No level takes fewer, unless steps is smaller."""
     inner_steps: int = Field(default=2, ge=1)
-    """Steps of a z-update: K; a level takes steps / K iterations T, rounded up."""
+    """Steps of a z-update: K; a level takes steps / K iterations T, rounded up. In exact mode 1."""
     optimizer: Literal["adam", "lbfgs"] = "adam"
-    """lbfgs starts each z-update afresh: give it inner_steps of 10 or more."""
+    """admm starts each z-update of lbfgs afresh: give it inner_steps of 10 or more."""
     rate: float = Field(default=0.02, gt=0, le=1)
-    """Step of Adam, in units of the pixel range."""
+    """Step of Adam, and the longest of exact lbfgs (RMS), in units of the pixel range."""
     rho: float = Field(default=0.0, ge=0)
     """Weight of the proximal term, in the overlaps; see docs/adr/0005."""
+    tolerance: float | None = Field(default=None, gt=0, lt=1)
+    """Go on to the next level when both residuals are below this, in units of the pixel range, and
+    over five iterations f has fallen by less than this part of it; None: take all steps."""
+
+    @property
+    def steps_each(self) -> int:
+        """Steps of one iteration."""
+        return 1 if self.mode == "exact" else self.inner_steps
 
     def iterations(self, level: int, levels: int) -> int:
         """T of a level; level 0 is the finest of `levels`."""
         steps = self.steps * self.decay ** (levels - 1 - level)
         steps = max(round(steps), min(self.min_steps, self.steps))
-        return -(-steps // self.inner_steps)
+        return -(-steps // self.steps_each)
 
 
 class Output(_Section):

@@ -11,15 +11,16 @@ from typing import Any
 from tilestyle import stages
 from tilestyle.cluster.connect import connect
 from tilestyle.cluster.level import patch_grid, shared_network
+from tilestyle.cluster.scoring import Quality
 from tilestyle.config import Config
 from tilestyle.errors import UserError
 from tilestyle.images import Source, open_source
 from tilestyle.images.formats import check_replaceable, without_suffix
 from tilestyle.report.events import Listener, silent
-from tilestyle.report.scores import Scores, score_image
 from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists, sizes
 from tilestyle.style.build import weigh
+from tilestyle.stylize import stylize
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Summary:
         levels: Pyramid levels.
         patches: Patches of the finest level.
         seconds: Time of this command; less than the whole where it went on from before.
-        scores: Of the result, without a reference.
+        quality: Of the result, without a reference.
     """
 
     output: Path
@@ -44,7 +45,7 @@ class Summary:
     levels: int
     patches: int
     seconds: float
-    scores: Scores
+    quality: Quality
 
 
 def run(
@@ -82,7 +83,7 @@ def run(
                 stages.ingest(store, [open_image(image) for image in (content, *styles)], tell)
             if not store.finished("pyramid"):
                 stages.pyramid(store, cluster, tell)
-            stages.stylize(store, cluster, tell)
+            stylize(store, cluster, tell)
     stages.export(store, output, config.output, tell)
     return summarize(store, output, time.perf_counter() - start)
 
@@ -205,7 +206,7 @@ def check_output(output: Path) -> None:
 
 
 def summarize(workspace: Workspace, output: Path, seconds: float) -> Summary:
-    """Score the result and say what there is."""
+    """Say what there is."""
     record = workspace.record
     config = Config.model_validate(record["config"])
     grid = patch_grid(record["shapes"][0], config.patch)
@@ -217,5 +218,5 @@ def summarize(workspace: Workspace, output: Path, seconds: float) -> Summary:
         levels=len(record["shapes"]),
         patches=len(grid),
         seconds=seconds,
-        scores=score_image(stages.result_array(workspace), grid),
+        quality=Quality(**record["quality"]),
     )

@@ -11,7 +11,7 @@ from tilestyle import pipeline, stages
 from tilestyle.config import Config, load_config
 from tilestyle.images import Source
 from tilestyle.images.samples import sample
-from tilestyle.report.events import Listener, silent
+from tilestyle.report.events import Event, Listener, silent
 from tilestyle.store.workspace import Workspace
 
 SMALL = {
@@ -22,6 +22,19 @@ SMALL = {
 }
 
 Run = Callable[..., NDArray[np.float32]]
+
+
+class Interrupt:
+    """Interrupts a run after its n-th event of a kind."""
+
+    def __init__(self, kind: type[Event], after: int) -> None:
+        self.kind = kind
+        self.left = after
+
+    def __call__(self, event: Event) -> None:
+        self.left -= isinstance(event, self.kind)
+        if not self.left:
+            raise KeyboardInterrupt
 
 
 def images() -> tuple[Source, Source]:

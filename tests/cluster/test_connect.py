@@ -31,18 +31,19 @@ def threads() -> ClusterConfig:
 
 
 def test_results_come_in_the_order_of_the_graph(threads: ClusterConfig) -> None:
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
     with connect(threads) as cluster:
         graph = [delayed(nap, pure=False)(i) for i in range(20)]
-        assert cluster.run(graph, seen.append) == list(range(20))
-    assert sorted(seen) == list(range(20))
+        found = cluster.run(graph, lambda place, value: seen.append((place, value)))
+    assert found == list(range(20))
+    assert sorted(seen) == [(i, i) for i in range(20)]
 
 
 def test_ready_tasks_wait_at_the_scheduler(threads: ClusterConfig) -> None:
     held: list[int] = []
     with connect(threads) as cluster:
 
-        def watch(_: int) -> None:
+        def watch(*_: object) -> None:
             held.extend(len(keys) for keys in cluster.client.processing().values())
 
         cluster.run([delayed(nap, pure=False)(i) for i in range(60)], watch)

@@ -13,7 +13,7 @@ import torch
 from dask import delayed
 from numpy.typing import NDArray
 
-from tests.cluster.conftest import Run, images, small_config
+from tests.cluster.conftest import Interrupt, Run, images, small_config
 from tilestyle import pipeline, stages
 from tilestyle.admm.algorithm import iteration
 from tilestyle.admm.grid import Box, Patch
@@ -29,6 +29,7 @@ from tilestyle.style.build import build_network, weigh
 from tilestyle.style.engine import Moments, Problem, solve
 from tilestyle.style.losses import gram
 from tilestyle.style.objective import Objective
+from tilestyle.stylize import level_ref, stylize
 
 FINEST = 0
 
@@ -60,14 +61,14 @@ def test_many_patches_on_dask_are_those_of_one_process(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_dask = run("dask")
-    level = Level(stages.level_ref(Workspace.open(tmp_path / "dask.tilestyle"), FINEST))
+    level = Level(level_ref(Workspace.open(tmp_path / "dask.tilestyle"), FINEST))
     assert len(level.grid) == 6
 
     def serially(ref: LevelRef, t: int, grid: Any) -> list[Any]:
         mean, z, residual = iteration(grid, SerialPieces(ref, t))
         return [delayed(value, traverse=False) for value in (mean, residual, *z)]
 
-    monkeypatch.setattr(stages, "iteration_graph", serially)
+    monkeypatch.setattr("tilestyle.stylize.iteration_graph", serially)
     assert np.array_equal(run("serial"), by_dask)
 
 
@@ -134,19 +135,6 @@ def test_any_number_of_workers_gives_the_same_bytes(run: Run, tmp_path: Path, rh
     assert len({digest(*cluster) for cluster in clusters}) == 1
 
 
-class Interrupt:
-    """Interrupts a run after its n-th event of a kind."""
-
-    def __init__(self, kind: type[Event], after: int) -> None:
-        self.kind = kind
-        self.left = after
-
-    def __call__(self, event: Event) -> None:
-        self.left -= isinstance(event, self.kind)
-        if not self.left:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("rho", [0, 0.1])
 def test_a_run_interrupted_after_any_iteration_goes_on_to_the_same_bytes(
     run: Run, rho: float
@@ -189,5 +177,5 @@ def test_a_killed_worker_changes_nothing(
                 os.kill(victims.pop(), signal.SIGKILL)
                 victims.clear()
 
-        stages.stylize(workspace, cluster, kill)
+        stylize(workspace, cluster, kill)
     assert np.array_equal(np.asarray(stages.result_array(workspace)[:]), undisturbed)

@@ -9,20 +9,21 @@ from tilestyle.errors import UserError
 from tilestyle.images.partial import partial_folder, publish
 
 
-def test_a_full_disk_is_explained_and_nothing_is_left(tmp_path: Path) -> None:
-    with (
-        pytest.raises(UserError, match=r"a: cannot be written \(no space\); free space"),
-        partial_folder(tmp_path / "a") as folder,
-    ):
+def fail(path: Path, error: OSError) -> None:
+    with partial_folder(path) as folder:
         (folder / "half").touch()
-        raise OSError(errno.ENOSPC, "no space")
+        raise error
+
+
+def test_a_full_disk_is_explained_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a: cannot be written \(no space\); free space"):
+        fail(tmp_path / "a", OSError(errno.ENOSPC, "no space"))
     assert not list(tmp_path.iterdir())
 
 
 def test_other_errors_are_passed_on_and_nothing_is_left(tmp_path: Path) -> None:
-    with pytest.raises(InterruptedError), partial_folder(tmp_path / "a") as folder:
-        (folder / "half").touch()
-        raise InterruptedError
+    with pytest.raises(InterruptedError):
+        fail(tmp_path / "a", InterruptedError())
     assert not list(tmp_path.iterdir())
 
 

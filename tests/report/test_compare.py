@@ -1,5 +1,7 @@
 """The objective, measured by windows, is that of the whole image; ratios compare like with like."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,25 @@ from rich.console import Console
 from tests.cluster.conftest import images, small_config
 from tilestyle import pipeline, stages
 from tilestyle.admm.grid import Box
+from tilestyle.cluster import scoring
+from tilestyle.cluster.connect import Cluster, connect
 from tilestyle.cluster.level import Level
 from tilestyle.errors import UserError
-from tilestyle.report import compare
-from tilestyle.report.compare import evaluate, print_scores
+from tilestyle.report.compare import check, print_scores, score
+from tilestyle.report.scores import score_image
 from tilestyle.store.workspace import Workspace, read_pixels
+from tilestyle.stylize import level_ref
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return solved(tmp_path_factory.mktemp("run") / "a.tif")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with connect(small_config().cluster) as connected:
+        yield connected
 
 
 def solved(output: Path, *overrides: str) -> Workspace:
@@ -28,10 +39,11 @@ def solved(output: Path, *overrides: str) -> Workspace:
     return Workspace.open(summary.workspace)
 
 
-def test_windows_do_not_show_in_the_objective(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("core", [1024, 128])
+def test_cores_do_not_show_in_the_objective(
+    workspace: Workspace, cluster: Cluster, core: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    level = Level(stages.level_ref(workspace, 0))
+    level = Level(level_ref(workspace, 0))
     x = np.asarray(stages.result_array(workspace)[:])
     objective = level.objective
     whole = level.tensor(read_pixels(level.content, Box(0, *level.shape[:1], 0, level.shape[1])))
@@ -40,14 +52,18 @@ def test_windows_do_not_show_in_the_objective(
         content = objective.content_term(features, objective.content_features(whole))
         style = objective.style_term(objective.grams(features), objective.styles)
     expected = objective.weights.alpha * float(content) + objective.weights.beta * float(style)
-    for core in (1024, 128):
-        monkeypatch.setattr(compare, "CORE", core)
-        assert evaluate(level, x) == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(scoring, "CORE", core)
+    found = score(cluster, workspace)
+    assert found.objective == pytest.approx(expected, rel=1e-5)
+    scores = score_image(x, level.grid)
+    assert (found.seam, found.detail) == (scores.seam, scores.detail)
+    assert workspace.record["quality"] == pytest.approx(asdict(found))
 
 
-def test_a_run_against_itself_has_ratios_of_one(workspace: Workspace) -> None:
+def test_a_run_against_itself_has_ratios_of_one(workspace: Workspace, cluster: Cluster) -> None:
     console = Console(record=True, width=120)
-    print_scores(console, workspace, workspace)
+    check(workspace, workspace)
+    print_scores(console, cluster, workspace, workspace)
     ratio = next(line for line in console.export_text().splitlines() if "ratio" in line)
     assert [float(word) for word in ratio.split()[1:]] == [1, 1, 1]
 
@@ -55,7 +71,7 @@ def test_a_run_against_itself_has_ratios_of_one(workspace: Workspace) -> None:
 def test_runs_that_cannot_be_compared(workspace: Workspace, tmp_path: Path) -> None:
     other = solved(tmp_path / "b.tif", "loss.alpha=0.5")
     with pytest.raises(UserError, match=r"b\.tilestyle: loss is not that of"):
-        print_scores(Console(quiet=True), workspace, other)
+        check(workspace, other)
 
 
 def test_an_unfinished_run_has_no_scores(tmp_path: Path) -> None:
@@ -63,4 +79,4 @@ def test_an_unfinished_run_has_no_scores(tmp_path: Path) -> None:
     record = pipeline.plan([content, style], small_config())
     begun = Workspace.create(tmp_path / "c.tilestyle", record)
     with pytest.raises(UserError, match="not finished"):
-        print_scores(Console(quiet=True), begun, None)
+        check(begun, None)

@@ -236,15 +236,19 @@ def test_no_content_layers_is_no_content_term() -> None:
     assert free.content_term({}, {}) == 0
 
 
-def test_content_errors_of_patches_merge_to_the_term() -> None:
-    whole, grid = objective(Scattering()), make_grid(160, 256, 128, 32, 16, 32)
+def test_parts_of_cores_merge_to_the_value() -> None:
+    whole, cores = objective(Scattering()), make_grid(160, 256, 128, 0, 0, 32)
+    grid = cores.widened(96)
     x, content = natural(160, 256, 1), natural(160, 256, 2)
     parts = []
     for patch in grid:
         box = (slice(None), *patch.box.index())
-        features, reference = whole.features(x[box]), whole.content_features(content[box])
-        window = torch.from_numpy(grid.window(patch))
-        parts.append(whole.content_errors(features, reference, window))
-    merged = float(means(merge(parts))["first.1"])
-    expected = whole.content_term(whole.features(x), whole.content_features(content))
-    assert merged == pytest.approx(float(expected), rel=1e-5)
+        parts.append(whole.parts(x[box], content[box], torch.from_numpy(grid.window(patch))))
+    value = whole.value(means(merge(parts)))
+    features = whole.features(x)
+    content_term = whole.content_term(features, whole.content_features(content))
+    style_term = whole.style_term(whole.grams(features), whole.styles)
+    assert value.content == pytest.approx(float(content_term), rel=1e-5)
+    assert value.style == pytest.approx(float(style_term), rel=1e-5)
+    weights = whole.weights
+    assert value.total == weights.alpha * value.content + weights.beta * value.style

@@ -17,6 +17,15 @@ from distributed.system import MEMORY_LIMIT
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
 
+WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # glibc would give every freed chunk back and fetch it again
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
 CONFIG = {
     # state is in the workspace: there is nothing that spilling could save
     "distributed.worker.memory.target": False,
@@ -25,13 +34,7 @@ CONFIG = {
     "distributed.scheduler.worker-ttl": "30 minutes",
     # back-pressure: ready tasks wait at the scheduler, a worker has one or two
     "distributed.scheduler.worker-saturation": 1.0,
-    "distributed.nanny.pre-spawn-environ": {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        # glibc would give every freed chunk back and fetch it again
-        "MALLOC_TRIM_THRESHOLD_": "4294967296",
-        "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    },
+    "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
 }
 
 WORKER_MEMORY = 2 * 2**30
@@ -42,7 +45,8 @@ PATIENCE = 300
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
-Done = Callable[[Any], None]
+Done = Callable[[int, Any], None]
+"""Is told a place in the graph and the value that has come for it."""
 
 
 class Cluster:
@@ -60,7 +64,8 @@ class Cluster:
 
         Args:
             graph: Delayed values; what they share is computed once.
-            done: Called with each value as it completes; the cluster forgets it then.
+            done: Called with each value, and its place, as it completes; the cluster forgets it
+                then.
 
         Returns:
             The values, in the order of `graph`.
@@ -78,7 +83,7 @@ class Cluster:
                 results[place[future.key]] = result
                 future.release()
                 if done:
-                    done(result)
+                    done(place[future.key], result)
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise

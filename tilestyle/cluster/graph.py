@@ -6,15 +6,17 @@ from typing import Any
 
 from dask import delayed
 
+from tilestyle.admm import descent
 from tilestyle.admm.algorithm import iteration
 from tilestyle.admm.grid import Grid, Patch
 from tilestyle.admm.sharing import merge, tree_reduce
-from tilestyle.cluster import tasks
+from tilestyle.cluster import exact, tasks
 from tilestyle.cluster.level import LevelRef
 from tilestyle.store.workspace import BLOCK, blocks
 
 
-def _task(function: Any) -> Any:
+def task(function: Any) -> Any:
+    """A function whose calls are tasks."""
     # not pure: the same call in the next iteration is another task
     return delayed(function, pure=False)
 
@@ -28,23 +30,23 @@ class DaskPieces:
 
     def measure(self, patch: Patch) -> Any:
         """See `admm.algorithm.Pieces`, as for the others."""
-        return _task(tasks.measure_patch)(self.ref, self.t, patch.index)
+        return task(tasks.measure_patch)(self.ref, self.t, patch.index)
 
     def merge(self, parts: list[Any]) -> Any:
         """A node of the tree of statistics."""
-        return _task(merge)(parts)
+        return task(merge)(parts)
 
     def z_update(self, patch: Patch, mean: Any) -> Any:
         """The engine on one patch."""
-        return _task(tasks.z_update)(self.ref, self.t, patch.index, mean)
+        return task(tasks.z_update)(self.ref, self.t, patch.index, mean)
 
     def x_update(self, block: Patch, z: list[Any]) -> Any:
         """The consensus on one core."""
-        return _task(tasks.x_block)(self.ref, self.t, block.index, z)
+        return task(tasks.x_block)(self.ref, self.t, block.index, z)
 
     def residuals(self, x: list[Any]) -> Any:
         """A node of the tree of residuals."""
-        return _task(merge)(x)
+        return task(merge)(x)
 
 
 def iteration_graph(ref: LevelRef, t: int, grid: Grid) -> list[Any]:
@@ -53,19 +55,56 @@ def iteration_graph(ref: LevelRef, t: int, grid: Grid) -> list[Any]:
     return [mean, residual, *z]
 
 
+@dataclass(frozen=True)
+class ExactPieces:
+    """The pieces of exact step `t` of a level, each a Dask task; see `admm.descent.Pieces`."""
+
+    ref: LevelRef
+    t: int
+    core: int | None
+
+    def measure(self, tile: Patch) -> Any:
+        """The first pass."""
+        return task(tasks.measure_parts)(self.ref, self.t, self.core, tile.index)
+
+    def merge(self, parts: list[Any]) -> Any:
+        """A node of a tree."""
+        return task(merge)(parts)
+
+    def gradient(self, tile: Patch, mean: Any) -> Any:
+        """The second pass."""
+        return task(exact.gradient_tile)(self.ref, self.t, tile.index, mean)
+
+    def step(self, tile: Patch, products: Any) -> Any:
+        """The optimiser."""
+        return task(exact.step_tile)(self.ref, self.t, tile.index, products)
+
+
+def exact_graph(ref: LevelRef, t: int, grid: Grid, core: int | None) -> list[Any]:
+    """Step t of exact descent: what f was made of, the change of X, then that of each tile."""
+    mean, changes, change = descent.step(grid, ExactPieces(ref, t, core))
+    return [mean, change, *changes]
+
+
+def parts_tree(ref: LevelRef, t: int, grid: Grid, core: int | None) -> Any:
+    """What f(X) of generation t is made of, measured on cores of this size."""
+    measured = [task(tasks.measure_parts)(ref, t, core, patch.index) for patch in grid]
+    return tree_reduce(task(merge), measured)
+
+
 def style_graph(ref: LevelRef, grids: Sequence[Grid]) -> list[Any]:
     """CF(S) of each style image."""
     return [
-        tree_reduce(_task(merge), [_task(tasks.measure_style)(ref, n, p.index) for p in grid])
+        tree_reduce(task(merge), [task(tasks.measure_style)(ref, n, p.index) for p in grid])
         for n, grid in enumerate(grids)
     ]
 
 
 def begin_graph(ref: LevelRef, grid: Grid, coarser: int) -> list[Any]:
     """X at iteration 0."""
-    return [_task(tasks.begin_block)(ref, p.index, coarser) for p in grid]
+    return [task(tasks.begin_block)(ref, p.index, coarser) for p in grid]
 
 
 def pyramid_graph(root: str, image: str, level: int, shape: tuple[int, int]) -> list[Any]:
     """One level of an image from the next finer one."""
-    return [_task(tasks.reduce_block)(root, image, level, box) for box in blocks(shape, BLOCK)]
+    return [task(tasks.reduce_block)(root, image, level, box) for box in blocks(shape, BLOCK)]

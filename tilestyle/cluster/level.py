@@ -16,6 +16,8 @@ from tilestyle.config import Config, Patch
 from tilestyle.config import Network as NetworkConfig
 from tilestyle.store.workspace import Workspace
 from tilestyle.style.build import build_network, pick_device, weigh
+from tilestyle.style.engine import HISTORY
+from tilestyle.style.exact import context
 from tilestyle.style.network import Network
 from tilestyle.style.objective import Objective, Weights
 
@@ -82,7 +84,17 @@ class Level:
     def measuring(self, grid: Grid) -> Grid:
         """The windows of a grid on boxes that hold all that the style layers see of them."""
         reach = max(self.network.layers[name].margin for name in self.weights.style)
-        return grid.widened(-(-(reach + self.config.patch.blend // 2) // ALIGN) * ALIGN)
+        return grid.widened(_aligned(reach + self.config.patch.blend // 2))
+
+    def cores(self, core: int | None) -> Grid:
+        """The level cut sharply into cores, on boxes that hold all that any layer sees of them."""
+        reach = max(self.network.layers[name].margin for name in self.weights.layers)
+        return make_grid(*self.shape, core, 0, 0, ALIGN).widened(_aligned(reach))
+
+    @cached_property
+    def tiles(self) -> Grid:
+        """The cores of the grid on boxes that hold all that the gradient of a core depends on."""
+        return self.grid.widened(_aligned(context(self.network.layers, self.weights.layers)))
 
     @cached_property
     def objective(self) -> Objective:
@@ -97,12 +109,22 @@ class Level:
         return self.workspace.array(f"content/{self.ref.level}")
 
     def state(self, name: str, generation: int) -> zarr.Array[Any]:
-        """An array of the level's state: x, moments, z, z_moments or u."""
-        return self.workspace.array(f"levels/{self.ref.level}/{name}/{generation % 2}")
+        """An array of the level's state, by name; see `store.workspace`."""
+        slot = generation % self.kept(name)
+        return self.workspace.array(f"levels/{self.ref.level}/{name}/{slot}")
+
+    @staticmethod
+    def kept(name: str) -> int:
+        """Generations that are kept: what a task has read is still there if it runs again."""
+        return HISTORY + 1 if name in ("s", "y") else 2
 
     def tensor(self, array: NDArray[np.float32]) -> Tensor:
         """On the worker's device."""
         return torch.from_numpy(array).to(self.device)
+
+
+def _aligned(pixels: int) -> int:
+    return -(-pixels // ALIGN) * ALIGN
 
 
 @lru_cache(maxsize=2)

@@ -86,6 +86,16 @@ def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
     return measure(level.network, level.objective.style_features(x), window)
 
 
+def measure_parts(ref: LevelRef, t: int, core: int | None, index: int) -> Statistics:
+    """All that f(X) is made of, on one of the level's cores of a size; see `Level.cores`."""
+    level = open_level(ref)
+    cores = level.cores(core)
+    where = cores[index]
+    x = level.tensor(read_box(level.state("x", t), where.box))
+    content = level.tensor(read_pixels(level.content, where.box))
+    return level.objective.parts(x, content, level.tensor(cores.window(where)))
+
+
 def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
     """Dual and z of one patch, generation t + 1; see `admm.algorithm`."""
     level = open_level(ref)
@@ -112,23 +122,23 @@ def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
         level.objective,
         problem,
         level.tensor(x),
-        solver.inner_steps,
+        solver.steps_each,
         optimizer=solver.optimizer,
         rate=solver.rate,
-        moments=_read_moments(level, t, where),
+        moments=read_moments(level, t, where.box),
     )
-    level.state("z", t + 1)[own] = _numpy(solution.z)
+    level.state("z", t + 1)[own] = to_numpy(solution.z)
     if solution.moments is not None:
-        pair = torch.cat([solution.moments.first, solution.moments.second])
-        level.state("z_moments", t + 1)[own] = _numpy(pair)
+        level.state("z_moments", t + 1)[own] = to_numpy(solution.moments.pair)
     return Receipt(patch, solution.content)
 
 
-def _read_moments(level: Level, t: int, where: Patch) -> Moments | None:
+def read_moments(level: Level, t: int, box: Box) -> Moments | None:
+    """State of Adam at the start of iteration t, on a box; None where there is none."""
     if level.config.solver.optimizer != "adam" or t == 0:
         return None
-    first, second = level.tensor(read_box(level.state("moments", t), where.box)).chunk(2)
-    return Moments(first, second, t * level.config.solver.inner_steps)
+    first, second = level.tensor(read_box(level.state("moments", t), box)).chunk(2)
+    return Moments(first, second, t * level.config.solver.steps_each)
 
 
 def x_block(ref: LevelRef, t: int, block: int, receipts: list[Receipt]) -> Statistics:
@@ -161,5 +171,6 @@ def _parts(level: Level, name: str, generation: int, block: Patch) -> list[tuple
     return parts
 
 
-def _numpy(tensor: Tensor) -> Array:
+def to_numpy(tensor: Tensor) -> Array:
+    """Back from the worker's device, float32."""
     return tensor.float().cpu().numpy()

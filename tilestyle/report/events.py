@@ -89,7 +89,30 @@ class IterationDone:
     seconds: float
 
 
-Event = StageStarted | Advanced | StageFinished | LevelStarted | PatchDone | IterationDone
+@dataclass(frozen=True)
+class LevelFinished:
+    """A level ends.
+
+    Attributes:
+        level: 0 is the finest.
+        iterations: That it has taken.
+        reason: "steps": all that the config allows; "settled": see `admm.stopping`.
+    """
+
+    level: int
+    iterations: int
+    reason: str
+
+
+Event = (
+    StageStarted
+    | Advanced
+    | StageFinished
+    | LevelStarted
+    | LevelFinished
+    | PatchDone
+    | IterationDone
+)
 Listener = Callable[[Event], None]
 
 

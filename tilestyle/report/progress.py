@@ -21,6 +21,7 @@ from tilestyle.report.events import (
     Advanced,
     Event,
     IterationDone,
+    LevelFinished,
     LevelStarted,
     Listener,
     PatchDone,
@@ -44,6 +45,8 @@ def describe(event: Event) -> str | None:
                 f"{event.patches} {'patch' if event.patches == 1 else 'patches'}, "
                 f"{event.iterations} iterations"
             )
+        case LevelFinished(reason="settled"):
+            return f"level {event.level}: settled after {event.iterations} iterations"
         case IterationDone():
             return (
                 f"level {event.level} iteration {event.iteration}: f {event.objective:.5f} "

@@ -4,6 +4,7 @@ Every figure is meant as a ratio to that of a whole-image solve with the same ne
 steps and start.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,33 +36,56 @@ class Scores:
     detail: float
 
 
-def score_image(x: Any, grid: Grid) -> Scores:
-    """Scores of an image, streamed.
+@dataclass(frozen=True)
+class Profile:
+    """Sums over one block of an image, along its rows and its columns.
+
+    Attributes:
+        box: The block.
+        rows: (2, height): differences to the line above, detail energy.
+        columns: (2, width): differences to the line on the left, detail energy.
+    """
+
+    box: Box
+    rows: NDArray[np.float64]
+    columns: NDArray[np.float64]
+
+
+def profile(x: Any, box: Box) -> Profile:
+    """What one block of an image adds to its scores.
 
     Args:
         x: (3, height, width) array, of numpy or zarr.
-        grid: The patch grid that made it, or that of the tiled run that it is compared with.
+        box: The block.
+    """
+    down, across, energy = _local(x, box)
+    rows = np.stack([a.sum(axis=1, dtype=np.float64) for a in (down, energy)])
+    return Profile(box, rows, np.stack([a.sum(axis=0, dtype=np.float64) for a in (across, energy)]))
+
+
+def combine(profiles: Iterable[Profile], grid: Grid) -> Scores:
+    """Scores of an image from the profiles of all its blocks.
+
+    Args:
+        profiles: In a fixed order: that of `blocks`.
+        grid: The patch grid that made the image, or that of the run that it is compared with.
     """
     axes = (grid.rows, grid.columns)
-    profiles = [profile / profile.max().clip(1e-12) for profile in _profiles(x)]
-    differences, energies = profiles[:2], profiles[2:]
+    sums = [np.zeros((2, axis.length)) for axis in axes]
+    for part in profiles:
+        sums[0][:, part.box.y0 : part.box.y1] += part.rows
+        sums[1][:, part.box.x0 : part.box.x1] += part.columns
+    relative = [a / a.max(axis=1, keepdims=True).clip(1e-12) for a in sums]
+    differences, energies = zip(*relative, strict=True)
     return Scores(
         seam=_mean([r for a, d in zip(axes, differences, strict=True) for r in _seams(a, d)]),
         detail=_mean([r for a, e in zip(axes, energies, strict=True) for r in _bands(a, e)]),
     )
 
 
-def _profiles(x: Any) -> list[NDArray[np.float64]]:
-    """Sums along the rows and along the columns: of differences across lines, of detail energy."""
-    _, height, width = x.shape
-    rows, columns = np.zeros((2, height)), np.zeros((2, width))
-    for core in blocks((height, width), BLOCK):
-        down, across, energy = _local(x, core)
-        rows[0, core.y0 : core.y1] += down.sum(axis=1, dtype=np.float64)
-        columns[0, core.x0 : core.x1] += across.sum(axis=0, dtype=np.float64)
-        rows[1, core.y0 : core.y1] += energy.sum(axis=1, dtype=np.float64)
-        columns[1, core.x0 : core.x1] += energy.sum(axis=0, dtype=np.float64)
-    return [rows[0], columns[0], rows[1], columns[1]]
+def score_image(x: Any, grid: Grid) -> Scores:
+    """Scores of an image, block by block; see `combine`."""
+    return combine((profile(x, box) for box in blocks(x.shape[1:], BLOCK)), grid)
 
 
 def _local(x: Any, core: Box) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -31,5 +31,7 @@ def _levels(workspace: Workspace) -> Table:
     for level, (height, width) in reversed(list(enumerate(shapes))):
         total = solver.iterations(level, len(shapes))
         done = workspace.iterations_done(level, total)
-        table.add_row(str(level), f"{width} x {height}", f"{done} of {total}")
+        ended = record["levels"].get(str(level), {}).get("reason")
+        note = " (settled)" if ended == "settled" else ""
+        table.add_row(str(level), f"{width} x {height}", f"{done} of {total}{note}")
     return table

@@ -8,6 +8,8 @@
     levels/<level>/z/<g>         what each patch hands over, (patches, 3, ph, pw)
     levels/<level>/z_moments/<g> its moments, (patches, 6, ph, pw)
     levels/<level>/u/<g>         its dual, (patches, 3, ph, pw), where rho is not zero
+    levels/<level>/g/<g>         exact mode: the gradient, (3, h, w)
+    levels/<level>/s/<k>, y/<k>  its L-BFGS: steps and changes of gradient, (3, h, w), more slots
 
 Every chunk is written whole, by one task, once a generation: tasks read generation k and write
 k + 1, so that a task may run twice. The group's attributes are the commit record: they change in
@@ -28,7 +30,7 @@ from numpy.typing import NDArray
 from tilestyle.admm.grid import Box, Grid
 from tilestyle.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 IMAGE_CHUNK = 512
 BLOCK = 4 * IMAGE_CHUNK
 """Side of what is worked on at a time of an image: some tens of MB in memory."""
@@ -68,6 +70,7 @@ class Workspace:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             stages=[],
             history=[],
+            levels={},
             **record,
         )
         return workspace
@@ -104,8 +107,10 @@ class Workspace:
         return stage in self.record["stages"]
 
     def iterations_done(self, level: int, total: int) -> int:
-        """Committed iterations of a level that takes `total`."""
+        """Committed iterations of a level that takes at most `total`."""
         progress = self.record.get("progress")
+        if str(level) in self.record["levels"]:
+            return int(self.record["levels"][str(level)]["iterations"])
         if progress is None or progress["level"] > level:
             return 0
         return int(progress["iteration"]) if progress["level"] == level else total

@@ -13,6 +13,8 @@ from tilestyle.style.objective import Objective
 
 Optimizer = Literal["adam", "lbfgs"]
 BETAS = (0.9, 0.99)
+HISTORY = 10
+"""Pairs of steps and gradient changes that L-BFGS keeps."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Moments:
     first: Tensor
     second: Tensor
     steps: int
+
+    @property
+    def pair(self) -> Tensor:
+        """Both means in one, (6, height, width)."""
+        return torch.cat([self.first, self.second])
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def solve(
     z = start.detach().clone().requires_grad_(True)
     loss = _Loss(objective, problem)
     if optimizer == "adam":
-        after: Moments | None = _adam(z, loss, steps, rate, moments)
+        after: Moments | None = adam(z, loss.gradient, steps, rate, moments)
     else:
         _lbfgs(z, loss, steps)
         after = None
@@ -127,29 +134,46 @@ class _Loss:
             total = total + (problem.penalty * (z - problem.centre).square()).sum()
         return total
 
+    def gradient(self, z: Tensor) -> Tensor:
+        (found,) = torch.autograd.grad(self(z), z)
+        return found
 
-def _adam(
-    z: Tensor, loss: Callable[[Tensor], Tensor], steps: int, rate: float, moments: Moments | None
+
+def adam(
+    z: Tensor,
+    gradient: Callable[[Tensor], Tensor],
+    steps: int,
+    rate: float,
+    moments: Moments | None,
 ) -> Moments:
-    adam = torch.optim.Adam([z], lr=rate, betas=BETAS)
+    """Steps of Adam (Kingma & Ba 2015) in place; z is kept in 0 to 1.
+
+    Args:
+        z: (3, height, width), requires a gradient where `gradient` needs it to.
+        gradient: Of what is minimised, at z.
+        steps: At least 1.
+        rate: Step, in units of the pixel range.
+        moments: State to go on from; None to start afresh.
+    """
+    optimizer = torch.optim.Adam([z], lr=rate, betas=BETAS)
     if moments is not None:
-        adam.state[z] = {
+        optimizer.state[z] = {
             "step": torch.tensor(float(moments.steps)),
             "exp_avg": moments.first.clone(),
             "exp_avg_sq": moments.second.clone(),
         }
     for _ in range(steps):
-        (z.grad,) = torch.autograd.grad(loss(z), z)
-        adam.step()
+        z.grad = gradient(z)
+        optimizer.step()
         with torch.no_grad():
             z.clamp_(0, 1)
-    state = adam.state[z]
+    state = optimizer.state[z]
     return Moments(state["exp_avg"], state["exp_avg_sq"], int(state["step"]))
 
 
 def _lbfgs(z: Tensor, loss: Callable[[Tensor], Tensor], steps: int) -> None:
     lbfgs = torch.optim.LBFGS(
-        [z], max_iter=steps, max_eval=steps, history_size=10, line_search_fn="strong_wolfe"
+        [z], max_iter=steps, max_eval=steps, history_size=HISTORY, line_search_fn="strong_wolfe"
     )
 
     def closure() -> Tensor:

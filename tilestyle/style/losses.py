@@ -70,3 +70,12 @@ def style_loss(grams: Grams, targets: Grams, styles: Grams, layers: Mapping[str,
         for j, weight in layers.items()
     ]
     return torch.stack(terms).sum() / sum(layers.values())
+
+
+def style_slopes(grams: Grams, styles: Grams, layers: Mapping[str, float]) -> dict[str, Tensor]:
+    """Derivative of `style_loss` with targets CF_j(S) by each correlation: by layer, like CF_j."""
+    total = sum(layers.values())
+    return {
+        j: 2 * weight / total * (grams[j] - styles[j]) / styles[j].square().sum()
+        for j, weight in layers.items()
+    }

@@ -11,6 +11,24 @@ from torch import Tensor
 from tilestyle.style.losses import Grams, cell_weights, content_loss, gram, style_loss
 from tilestyle.style.network import Features, Network
 
+Parts = dict[str, tuple[NDArray[np.float32], float]]
+"""By name: a mean over the cells of a patch, and its weight in cells; see `admm.sharing`."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """f(X) of a whole image.
+
+    Attributes:
+        content: The content term.
+        style: The style term.
+        total: alpha * content + beta * style.
+    """
+
+    content: float
+    style: float
+    total: float
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -70,32 +88,60 @@ class Objective:
         """sum_k w_k mean (F_k(X) - F_k(C))^2 / mean F_k(S)^2, w_k relative to their sum."""
         terms = []
         for k, weight in self.weights.content.items():
-            power = self.styles[k].diagonal().mean()
-            terms.append(weight * content_loss(features[k], reference[k]) / power)
+            terms.append(weight * content_loss(features[k], reference[k]) / self.power(k))
         if not terms:
             return torch.zeros(())
         return torch.stack(terms).sum() / sum(self.weights.content.values())
 
-    def content_errors(
-        self, features: Features, reference: Features, window: Tensor
-    ) -> dict[str, tuple[NDArray[np.float32], float]]:
-        """The content term in window-weighted parts, by layer; see `measure`."""
-        found = {}
-        for k in self.weights.content:
-            error = (features[k].float() - reference[k].float()).square().mean(dim=0)
-            weights = cell_weights(window, self.network.layers[k].stride, *error.shape)
-            mean = (error * weights).sum() / weights.sum() / self.styles[k].diagonal().mean()
-            found[k] = (mean.cpu().numpy(), float(weights.sum()))
+    def parts(self, image: Tensor, content: Tensor, window: Tensor) -> Parts:
+        """What f is made of, measured under a window; the weighted means over a grid give f.
+
+        Args:
+            image: X on the patch, (3, height, width).
+            content: C on the patch.
+            window: (height, width); windows of a grid sum to 1. Zero wherever the network sees
+                beyond a border of the patch that is not the image's.
+
+        Returns:
+            By name: for a style layer its correlations, see `measure`; for a content layer the
+            scalar mean (F_k(X) - F_k(C))^2 / mean F_k(S)^2, under `content_key`.
+        """
+        with torch.no_grad():
+            features = self.features(image)
+            reference = self.content_features(content)
+            found = measure(self.network, {j: features[j] for j in self.weights.style}, window)
+            for k in self.weights.content:
+                error = (features[k].float() - reference[k].float()).square().mean(dim=0)
+                weights = cell_weights(window, self.network.layers[k].stride, *error.shape)
+                mean = (error * weights).sum() / weights.sum() / self.power(k)
+                found[content_key(k)] = (mean.cpu().numpy(), float(weights.sum()))
         return found
+
+    def value(self, means: Mapping[str, NDArray[np.float32]]) -> Value:
+        """f(X) and its two terms, from the means of `parts` over the whole image."""
+        device = next(iter(self.styles.values())).device
+        grams = {j: torch.from_numpy(means[j]).to(device) for j in self.weights.style}
+        layers = self.weights.content
+        weighted = [weight * float(means[content_key(k)]) for k, weight in layers.items()]
+        content = sum(weighted) / sum(layers.values()) if layers else 0.0
+        style = float(self.style_term(grams, self.styles))
+        return Value(content, style, self.weights.alpha * content + self.weights.beta * style)
+
+    def power(self, layer: str) -> Tensor:
+        """Mean square of the style's features: the measure of a layer's content errors."""
+        return self.styles[layer].diagonal().mean()
 
     def style_term(self, grams: Grams, targets: Grams) -> Tensor:
         """See `losses.style_loss`."""
         return style_loss(grams, targets, self.styles, self.weights.style)
 
 
-def measure(
-    network: Network, features: Features, window: Tensor
-) -> dict[str, tuple[NDArray[np.float32], float]]:
+def content_key(layer: str) -> str:
+    """Name of a layer's content error among `Objective.parts`."""
+    return f"content {layer}"
+
+
+def measure(network: Network, features: Features, window: Tensor) -> Parts:
     """Window-weighted correlations of a patch, with the window's sum as their weight.
 
     Args:

@@ -1,0 +1,60 @@
+"""Scores of a level as tasks: f(X) and what the patch borders show, streamed at any size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tilestyle.admm.grid import Box, Grid
+from tilestyle.admm.sharing import means
+from tilestyle.cluster.connect import Cluster
+from tilestyle.cluster.graph import parts_tree, task
+from tilestyle.cluster.level import Level, LevelRef, open_level
+from tilestyle.report.scores import Profile, combine, profile
+from tilestyle.store.workspace import BLOCK, blocks
+
+CORE = 1024
+"""Side of what is measured at a time of an image that was solved as one patch, in pixels."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Figures of one result; of a ratio, the goals are <= 1.01, 1.00 +- 0.02 and >= 0.97.
+
+    Attributes:
+        objective: f(X).
+        seam: See `report.scores.Scores`.
+        detail: See `report.scores.Scores`.
+    """
+
+    objective: float
+    seam: float
+    detail: float
+
+    def __truediv__(self, other: "Quality") -> "Quality":
+        return Quality(
+            self.objective / other.objective, self.seam / other.seam, self.detail / other.detail
+        )
+
+
+def assess(cluster: Cluster, level: Level, t: int, grid: Grid | None = None) -> Quality:
+    """Figures of X of generation t.
+
+    Args:
+        cluster: Runs the tasks.
+        level: Its content, style and weights.
+        t: Iterations that made X.
+        grid: Where borders are looked for; None: the level's own.
+    """
+    mean, *profiles = cluster.run(_graph(level, t))
+    scores = combine(profiles, grid or level.grid)
+    return Quality(level.objective.value(means(mean)).total, scores.seam, scores.detail)
+
+
+def _graph(level: Level, t: int) -> Sequence[Any]:
+    core = min(level.config.patch.core or CORE, CORE)
+    parts = [task(_profile)(level.ref, t, box) for box in blocks(level.shape, BLOCK)]
+    return [parts_tree(level.ref, t, level.cores(core), core), *parts]
+
+
+def _profile(ref: LevelRef, t: int, box: Box) -> Profile:
+    return profile(open_level(ref).state("x", t), box)
