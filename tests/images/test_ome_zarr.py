@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -167,6 +168,37 @@ def test_a_failure_leaves_nothing_and_an_older_output_as_it_was(tmp_path: Path) 
         )
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     np.testing.assert_array_equal(zarr.open_group(path, mode="r")["0"][:], image)  # type: ignore[index]
+
+
+def test_an_interrupt_ends_all_threads_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ome_zarr, "SHARD", 512)
+    reads: list[Box] = []
+    interrupted = Event()
+
+    def read(box: Box) -> Array:
+        reads.append(box)
+        if box.x0:
+            interrupted.wait(60)
+        return np.zeros((3, box.height, box.width), np.uint8)
+
+    def interrupt(pixels: int) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_ome_zarr(
+            tmp_path / "a.ome.zarr",
+            read,
+            shape=(512, 512 * 40),
+            dtype="uint8",
+            dpi=300,
+            software="x",
+            advanced=interrupt,
+        )
+    assert len(reads) < 40
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_an_interrupted_run_left_is_replaced(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """OME-Zarr 0.5 (zarr 3): an image and its halves in shards, each written once and whole."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -76,9 +76,7 @@ def write_ome_zarr(
         group = zarr.create_group(folder / "image", zarr_format=3, attributes=attributes)
         for level, level_shape in enumerate(shapes):
             array = _create(group, str(level), level_shape, dtype)
-            for box in _write_shards(array, read):
-                if level == 0:
-                    advanced(box.height * box.width)
+            _write_shards(array, read, advanced if level == 0 else lambda pixels: None)
             read = halved(partial(_read, array), level_shape)
         publish(folder / "image", path)
 
@@ -96,21 +94,26 @@ def _create(group: zarr.Group, name: str, shape: Shape, dtype: DTypeLike) -> zar
     )
 
 
-def _write_shards(array: zarr.Array[Any], read: Read) -> Iterator[Box]:
-    """Write all shards, some at a time; yields each when it is written."""
+def _write_shards(array: zarr.Array[Any], read: Read, advanced: Callable[[int], None]) -> None:
+    """Write all shards, some at a time; after an error or interrupt, no thread writes on."""
     _, height, width = array.shape
-    shards = list(cut(Box(0, height, 0, width), SHARD))
+    shards = cut(Box(0, height, 0, width), SHARD)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        yield from pool.map(partial(_write_shard, array, read), shards)
+        try:
+            for pixels in pool.map(partial(_write_shard, array, read), shards):
+                advanced(pixels)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def _write_shard(array: zarr.Array[Any], read: Read, shard: Box) -> Box:
-    """Put a shard together from blocks, so that what `read` holds besides stays small."""
+def _write_shard(array: zarr.Array[Any], read: Read, shard: Box) -> int:
+    """Put a shard together from blocks, so that `read` needs little; returns its pixels."""
     pixels = np.empty((3, shard.height, shard.width), array.dtype)
     for block in cut(shard, _BLOCK):
         pixels[(slice(None), *block.index(shard))] = read(block)
     array[(slice(None), *shard.index())] = pixels
-    return shard
+    return shard.height * shard.width
 
 
 def _read(array: zarr.Array[Any], box: Box) -> Pixels:
