@@ -101,9 +101,9 @@ def cases(folder: Path) -> Iterator[Case]:
             runs = cores(512) | EXACT
             yield Case(images, network, (*options, *few), runs, GOALS)
         weights = f"network.weights={random_vgg19(folder)}"
-        shape = ("network.name=vgg19", weights, *few)
+        shape = ("network.name=vgg19", weights, "solver.steps=8", "solver.min_steps=4")
         yield Case(images, "VGG-19 with random weights", shape, cores(512), {"512": 1.02})
-    few = ("solver.steps=24", "solver.min_steps=4")
+    few = ("solver.steps=16", "solver.min_steps=4")
     for images in large:
         for network, options in networks.items():
             yield Case(images, network, (*options, *few), cores(512, 256), GOALS)

@@ -95,7 +95,7 @@ def solve(
         moments: State to go on from; None to start afresh. Ignored by L-BFGS.
     """
     z = start.detach().clone().requires_grad_(True)
-    loss = _Loss(objective, problem)
+    loss = PatchLoss(objective, problem)
     if optimizer == "adam":
         after: Moments | None = adam(z, loss.gradient, steps, rate, moments)
     else:
@@ -104,7 +104,7 @@ def solve(
     return Solution(z.detach().clamp(0, 1), after, *loss.first)
 
 
-class _Loss:
+class PatchLoss:
     """The patch's loss; what does not change between steps is computed once."""
 
     def __init__(self, objective: Objective, problem: Problem) -> None:
@@ -116,6 +116,7 @@ class _Loss:
         self.first = (math.nan, math.nan)
 
     def __call__(self, z: Tensor) -> Tensor:
+        """The loss of z; the first call fixes what the patch's correlations aim at."""
         objective, problem = self.objective, self.problem
         features = objective.features(z)
         grams = objective.grams(features)
@@ -135,6 +136,7 @@ class _Loss:
         return total
 
     def gradient(self, z: Tensor) -> Tensor:
+        """Derivative of the loss by z."""
         (found,) = torch.autograd.grad(self(z), z)
         return found
 
