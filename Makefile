@@ -16,7 +16,8 @@ CONFIG ?= configs/demo.yaml
 WORK := $(basename $(OUT)).tilestyle
 DONE := $(WORK)/.done
 
-.PHONY: help setup demo test test-fast lint format ingest pyramid stylize export pipeline bench study clean
+.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export \
+	pipeline bench study clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +30,25 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+# The page's library, of exactly the bytes that package-lock.json names.
+PAGE := tilestyle/view/page
+
+viewer: $(PAGE)/openseadragon.min.js ## Get the library of the page of `tilestyle view` (npm)
+
+$(PAGE)/openseadragon.min.js: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --silent
+	@cp node_modules/openseadragon/LICENSE.txt $(PAGE)/openseadragon.LICENSE.txt
+	@cp node_modules/openseadragon/build/openseadragon/$(@F) $@
+
+services: ## Install what the viewer and its tests need from Debian (as root)
+	@missing=(); \
+	command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core); \
+	command -v chromedriver >/dev/null || missing+=(chromium-driver); \
+	command -v npm >/dev/null || missing+=(npm); \
+	if (($${#missing[@]})); then \
+	  apt-get update -q && apt-get install -qy --no-install-recommends "$${missing[@]}"; \
+	fi
 
 demo: $(READY) ## Make the demo's print, out/demo.tif, from images painted by code
 	$(BIN)/tilestyle demo --config configs/demo.yaml --output out/demo.tif
@@ -86,5 +106,5 @@ study: $(READY) ## Variants of ADMM against the whole image, with plots
 	$(BIN)/python -m tests.benchmarks.study --plots out/study
 
 clean: ## Remove what was made: out/, caches, .venv
-	rm -rf out $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf out node_modules $(PAGE)/openseadragon* $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +

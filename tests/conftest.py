@@ -1,6 +1,8 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 import torch
@@ -16,3 +18,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def missing(what: str) -> NoReturn:
+    """Skip a test because of a missing system package; with TILESTYLE_REQUIRE_SERVICES=1, fail."""
+    if os.environ.get("TILESTYLE_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{what} is missing, and TILESTYLE_REQUIRE_SERVICES=1 asks for it")
+    pytest.skip(f"{what} is missing")

@@ -36,3 +36,8 @@ def test_a_layer_knows_nothing_of_what_is_above_it(package: str) -> None:
 def test_losses_are_not_the_clusters_business() -> None:
     for module in (PACKAGE / "cluster").glob("*.py"):
         assert "tilestyle.style.losses" not in set(imported(module)), module
+
+
+def test_only_ome_zarr_among_the_formats_needs_zarr() -> None:
+    modules = [m for m in (PACKAGE / "images").rglob("*.py") if "zarr" in set(imported(m))]
+    assert [module.name for module in modules] == ["ome_zarr.py"]

@@ -94,6 +94,25 @@ def test_stage_by_stage_is_the_whole_run(tilestyle: Tilestyle, images: tuple[str
     assert tifffile.imread("d.tif").dtype == np.uint16
 
 
+def test_the_suffix_chooses_the_format(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    assert tilestyle("run", *images, "-o", "r.ome.zarr", *FAST)[0] == 0
+    for name in ("r.tif", "r.ome.zarr", "r.dzi"):
+        assert tilestyle("export", "-w", "r.tilestyle", "-o", name)[0] == 0
+    pixels = np.moveaxis(tifffile.imread("r.tif"), -1, 0)
+    finest = zarr.open_group("r.ome.zarr", mode="r")["0"]
+    assert isinstance(finest, zarr.Array)
+    np.testing.assert_array_equal(finest[:], pixels)
+    tile = np.moveaxis(pyvips.Image.new_from_file("r_files/8/0_0.jpeg").numpy(), -1, 0)
+    assert tile.shape == pixels.shape
+    assert np.abs(tile.astype(int) - pixels).mean() < 12
+    deep = ["--set", "output.depth='16'"]
+    assert tilestyle("export", "-w", "r.tilestyle", "-o", "d.dzi", *deep)[0] == 0
+    assert Path("d_files/8/0_0.jpeg").read_bytes() == Path("r_files/8/0_0.jpeg").read_bytes()
+    refuse(tilestyle("export", "-w", "r.tilestyle", "-o", "r.tilestyle/x.zarr"), ".ome.zarr")
+    Path("r.tilestyle").rename("w.ome.zarr")
+    refuse(tilestyle("export", "-w", "w.ome.zarr", "-o", "w.ome.zarr"), "is no OME-Zarr")
+
+
 def test_no_steps_give_the_content_back(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
     deep = np.random.default_rng(1).integers(0, 65536, (70, 90, 3), dtype=np.uint16)
     tifffile.imwrite("deep.tif", deep, photometric="rgb", resolution=(240, 240), resolutionunit=2)

@@ -35,7 +35,7 @@ def stylize(
     Args:
         content: Image file.
         styles: One image file or several; of several, the mean of their statistics is the style.
-        output: The TIFF to write.
+        output: The image to write: .tif, .ome.zarr or .dzi.
         config: A `tilestyle.config.Config`, or a YAML file; None for the defaults.
         overrides: `section.key=value` each; only with a YAML file or the defaults.
         workspace: Where the state is kept; None: beside the output, ending in .tilestyle.

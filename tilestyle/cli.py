@@ -1,5 +1,6 @@
 """The command line: one thin command for each stage."""
 
+import contextlib
 import functools
 import json
 import logging
@@ -30,7 +31,11 @@ cluster_option = click.option(
 )
 workers_option = click.option("--workers", type=int, help="Workers of a local cluster.")
 output_option = click.option(
-    "--output", "-o", required=True, type=PathArgument, help="The TIFF to write."
+    "--output",
+    "-o",
+    required=True,
+    type=PathArgument,
+    help="The image to write: .tif, .ome.zarr or .dzi (deep zoom).",
 )
 workspace_option = click.option(
     "--workspace", "-w", required=True, type=PathArgument, help="Where the state is kept."
@@ -195,10 +200,10 @@ def _stage(name: str, text: str) -> None:
     @workers_option
     def command(workspace: Path, cluster: str | None, workers: int | None) -> None:
         from tilestyle.cluster.connect import connect
+        from tilestyle.levels import stylize
         from tilestyle.report.progress import showing
         from tilestyle.stages import pyramid
         from tilestyle.store.workspace import STAGES, Workspace
-        from tilestyle.stylize import stylize
 
         store = Workspace.open(workspace)
         if store.finished(name):
@@ -220,7 +225,7 @@ _stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
 @output_option
 @set_option
 def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
-    """Write the result of a workspace as a TIFF."""
+    """Write the result of a workspace as a TIFF, an OME-Zarr or a deep zoom."""
     from tilestyle import pipeline, stages
     from tilestyle.config import load_config
     from tilestyle.report.progress import showing
@@ -271,6 +276,37 @@ def score(
 
 
 @cli.command()
+@click.argument("target", type=PathArgument, metavar="WORKSPACE|FILE")
+@click.option("--port", default=0, help="Default: any free one.")
+@click.option("--no-browser", is_flag=True, help="Only say the page's address.")
+@click.option("--output", "-o", type=PathArgument, help="Write a folder for a web server instead.")
+def view(target: Path, port: int, no_browser: bool, output: Path | None) -> None:
+    """Look at a workspace, .dzi, .ome.zarr or image in a browser; Ctrl-C ends it."""
+    import webbrowser
+
+    from tilestyle.report.progress import showing
+    from tilestyle.view.server import serve
+    from tilestyle.view.site import check_library, write_site
+    from tilestyle.view.view import open_view
+
+    def started(url: str) -> None:
+        console.print(f"{target}: {url} (Ctrl-C ends it)")
+        if not no_browser:
+            webbrowser.open(url)
+
+    check_library()
+    with contextlib.ExitStack() as stack:
+        with showing(console) as tell:
+            opened = stack.enter_context(open_view(target, tell))
+        if output:
+            write_site(opened, output)
+            console.print(f"{output}: put it on any web server")
+            return
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(opened, port, started)
+
+
+@cli.command()
 @click.argument("kind", metavar="content|STYLE")
 @size_option
 @click.option("--seed", default=0, show_default=True)
@@ -279,11 +315,13 @@ def sample(kind: str, size: str, seed: int, output: Path) -> None:
     """Paint a sample image by code: a content, or a style ("style" is strokes)."""
     import numpy as np
 
-    from tilestyle.images import write_tiff
+    from tilestyle.images import output_format, write_tiff
     from tilestyle.images.samples import sample as paint
     from tilestyle.pipeline import check_output
 
     check_output(output)
+    if output_format(output) != "tiff":
+        raise UserError(f"{output}: a sample is a TIFF; let its name end in .tif")
     width, height = _parse_size(size)
     image = paint("strokes" if kind == "style" else kind, width, height, seed)
     write_tiff(

@@ -1,4 +1,4 @@
-"""The main job, on one screen: images in, each level from coarse to fine, a TIFF out."""
+"""The main job, on one screen: images in, each level from coarse to fine, a file out."""
 
 import math
 import time
@@ -15,11 +15,12 @@ from tilestyle.config import Config, Input
 from tilestyle.errors import UserError, refusal
 from tilestyle.images import Source, open_source
 from tilestyle.images.fingerprint import content_hash
+from tilestyle.images.formats import check_replaceable, without_suffix
+from tilestyle.levels import layout, stylize
 from tilestyle.report.events import Listener, silent
 from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists, sizes
 from tilestyle.style.build import weigh
-from tilestyle.stylize import layout, stylize
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Summary:
     """What a run leaves.
 
     Attributes:
-        output: The TIFF.
+        output: The finished image.
         workspace: Where the state lies; it may be deleted.
         height: Of the result, in pixels.
         width: Of the result, in pixels.
@@ -61,7 +62,7 @@ def run(
     Args:
         content: An image file, or an open image.
         styles: One or more; of several, the mean of their statistics is the style.
-        output: The TIFF to write.
+        output: The image to write: .tif, .ome.zarr or .dzi.
         config: Every knob.
         workspace: Where the state is kept; None: beside the output, ending in .tilestyle.
         tell: Is told how it goes.
@@ -89,7 +90,8 @@ def run(
 
 def default_workspace(output: Path) -> Path:
     """Beside the output: print.tif keeps its state in print.tilestyle."""
-    return output.with_suffix(".tilestyle")
+    name = without_suffix(output).name
+    return output.with_name(f"{name}.tilestyle")
 
 
 def open_images(images: Sequence[Path | Source], options: Input) -> list[Source]:
@@ -205,12 +207,10 @@ def check_output(output: Path) -> None:
     """Refuse an output that cannot be written, before hours are spent.
 
     Raises:
-        UserError: It does not end in .tif, is a folder, or its folder does not exist.
+        UserError: Its name tells no format, something else has its name, or its folder does not
+            exist.
     """
-    if output.suffix.lower() not in (".tif", ".tiff"):
-        raise UserError(f"{output}: the output is a TIFF; let its name end in .tif")
-    if output.is_dir():
-        raise UserError(f"{output}: is a folder; give the name of a file")
+    check_replaceable(output)
     if not output.resolve().parent.is_dir():
         raise UserError(f"{output}: its folder does not exist; make it first")
 

@@ -1,4 +1,4 @@
-"""The stages around `stylize`. Each goes on from what the workspace's record says is done."""
+"""The stages around the levels. Each goes on from what the workspace's record says is done."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -6,17 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tilestyle import __version__
+from tilestyle.admm.grid import Box
 from tilestyle.cluster.connect import Cluster
 from tilestyle.cluster.graph import pyramid_graph
 from tilestyle.config import Output
 from tilestyle.errors import UserError
-from tilestyle.images import Source, write_tiff
+from tilestyle.images import (
+    Source,
+    output_format,
+    write_deepzoom,
+    write_ome_zarr,
+    write_tiff,
+)
 from tilestyle.images.tiff_writer import Compression
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
-from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, sizes
+from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, sizes
 
 
 def ingest(workspace: Workspace, images: Sequence[Source], tell: Listener) -> None:
@@ -67,32 +74,65 @@ def result_array(workspace: Workspace) -> Any:
     return workspace.array(f"levels/0/x/{generation}")
 
 
+def quantize(x: NDArray[np.float32], dtype: DTypeLike) -> NDArray[Any]:
+    """Pixels from 0 to 1 as integers over the whole range of `dtype`; what is beyond is clipped."""
+    scaled = np.clip(x, 0, 1)
+    scaled *= np.iinfo(dtype).max
+    return np.rint(scaled, out=scaled).astype(dtype)
+
+
 def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -> None:
-    """Write the result as a tiled TIFF, one row of tiles at a time."""
+    """Write the result in the format that the output's name tells; a deep zoom has 8 bits.
+
+    Args:
+        workspace: A finished run.
+        output: NAME.tif, NAME.ome.zarr or NAME.dzi.
+        config: How to write it.
+        tell: Is told how it goes.
+    """
     start = time.perf_counter()
     record = workspace.record
     x = result_array(workspace)
     height, width = x.shape[1:]
+    kind = output_format(output)
     deep = config.depth == "16" or (config.depth == "auto" and record["dtype"] == "uint16")
-    dtype, top = (np.uint16, 65535) if deep else (np.uint8, 255)
+    dtype = np.uint16 if deep and kind != "deepzoom" else np.uint8
+    dpi = config.dpi or record["dpi"] or 300.0
+    software = f"tilestyle {__version__}"
     tell(StageStarted("export", height * width))
+
+    def read(box: Box) -> NDArray[Any]:
+        return quantize(read_box(x, box), dtype)
 
     def bands() -> Iterator[NDArray[Any]]:
         for y in range(0, height, config.tile):
-            band = x[:, y : y + config.tile]
-            yield np.rint(np.clip(band, 0, 1) * np.float32(top)).astype(dtype)
+            band = read(Box(y, min(y + config.tile, height), 0, width))
+            yield band
             tell(Advanced(band.shape[1] * width))
 
-    automatic: Compression = "deflate" if deep else "lzw"
-    write_tiff(
-        output,
-        bands(),
-        width=width,
-        height=height,
-        dtype=dtype,
-        dpi=config.dpi or record["dpi"] or 300.0,
-        compression=automatic if config.compression == "auto" else config.compression,
-        tile=config.tile,
-        software=f"tilestyle {__version__}",
-    )
+    if kind == "ome-zarr":
+        write_ome_zarr(
+            output,
+            read,
+            shape=(height, width),
+            dtype=dtype,
+            dpi=dpi,
+            software=software,
+            advanced=lambda pixels: tell(Advanced(pixels)),
+        )
+    elif kind == "deepzoom":
+        write_deepzoom(output, bands(), width=width, height=height)
+    else:
+        automatic: Compression = "deflate" if deep else "lzw"
+        write_tiff(
+            output,
+            bands(),
+            width=width,
+            height=height,
+            dtype=dtype,
+            dpi=dpi,
+            compression=automatic if config.compression == "auto" else config.compression,
+            tile=config.tile,
+            software=software,
+        )
     tell(StageFinished("export", time.perf_counter() - start))

@@ -22,6 +22,7 @@ from tilestyle.cluster import tasks
 from tilestyle.cluster.connect import connect
 from tilestyle.cluster.level import Level, LevelRef
 from tilestyle.config import Config
+from tilestyle.levels import level_ref, stylize
 from tilestyle.report.events import Event, IterationDone, PatchDone
 from tilestyle.store.pyramid import expand
 from tilestyle.store.workspace import Workspace, read_pixels
@@ -29,7 +30,6 @@ from tilestyle.style.build import build_network, weigh
 from tilestyle.style.engine import Moments, Problem, solve
 from tilestyle.style.losses import gram
 from tilestyle.style.objective import Objective
-from tilestyle.stylize import level_ref, stylize
 
 FINEST = 0
 
@@ -68,7 +68,7 @@ def test_many_patches_on_dask_are_those_of_one_process(
         mean, z, residual = iteration(grid, SerialPieces(ref, t))
         return [delayed(value, traverse=False) for value in (mean, residual, *z)]
 
-    monkeypatch.setattr("tilestyle.stylize.iteration_graph", serially)
+    monkeypatch.setattr("tilestyle.levels.iteration_graph", serially)
     assert np.array_equal(run("serial"), by_dask)
 
 

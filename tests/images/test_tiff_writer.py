@@ -219,7 +219,7 @@ def test_damage_on_the_way_to_the_disk_is_noticed(
         content[offset : offset + size] = bytes(size)
         partial.write_bytes(content)
 
-    monkeypatch.setattr(tiff_writer, "_sync", damage)
+    monkeypatch.setattr(tiff_writer, "sync", damage)
     with pytest.raises(UserError, match=r"^TIFF_VERIFY: a\.tif: "):
         write(tmp_path / "a.tif", picture("uint8", 100, 80), compression=compression)
     assert not list(tmp_path.iterdir())

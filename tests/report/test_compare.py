@@ -16,10 +16,10 @@ from tilestyle.cluster import scoring
 from tilestyle.cluster.connect import Cluster, connect
 from tilestyle.cluster.level import Level
 from tilestyle.errors import UserError
+from tilestyle.levels import level_ref
 from tilestyle.report.compare import check, print_scores, score
 from tilestyle.report.scores import score_image
 from tilestyle.store.workspace import Workspace, read_pixels
-from tilestyle.stylize import level_ref
 
 
 @pytest.fixture(scope="module")

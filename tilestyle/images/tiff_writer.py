@@ -1,12 +1,10 @@
 """Tiled RGB TIFF and BigTIFF, written in one pass and verified before they get their name."""
 
-import errno
 import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,6 +16,7 @@ from tifffile import TiffWriter
 
 from tilestyle.errors import UserError
 from tilestyle.images.color import Pixels, srgb_profile
+from tilestyle.images.partial import partial_file, sync
 from tilestyle.images.tiff_verify import reads_back
 
 Compression: TypeAlias = Literal["lzw", "deflate", "zstd", "none"]
@@ -26,7 +25,6 @@ Compression: TypeAlias = Literal["lzw", "deflate", "zstd", "none"]
 _BIGTIFF_BYTES = 2_000_000_000
 _CLASSIC_LIMIT = 3_900_000_000
 _TAGS = {"lzw": "lzw", "deflate": "adobe_deflate", "zstd": "zstd", "none": None}
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WORKERS = min(8, os.cpu_count() or 1)
 _LOOK_AHEAD = 2 * _WORKERS
 
@@ -103,14 +101,14 @@ def write_tiff(
     plan = _Plan(width, height, np.dtype(dtype), tile, compression)
     big = plan.raw_bytes >= _BIGTIFF_BYTES if bigtiff is None else bigtiff
     _check(plan, dpi, big)
-    with _partial_file(path) as partial:
+    with partial_file(path) as partial:
         options = {
             "resolution": (dpi, dpi),
             "software": software,
             "iccprofile": srgb_profile(),
         }
         samples = _write(partial, bands, plan, big, options)
-        _sync(partial)
+        sync(partial)
         shape = (height, width, 3)
         if not reads_back(partial, shape=shape, tiles=plan.tiles, samples=samples):
             raise UserError(
@@ -128,35 +126,6 @@ def _check(plan: _Plan, dpi: float, big: bool) -> None:
         raise ValueError(f"dpi is {dpi}, it must be positive")
     if not big and plan.raw_bytes > _CLASSIC_LIMIT:
         raise ValueError(f"{plan.raw_bytes} bytes do not fit in a classic TIFF")
-
-
-@contextmanager
-def _partial_file(path: Path) -> Iterator[Path]:
-    """A file that takes the name `path` on success and vanishes on failure."""
-    partial = path.with_name(f"{path.name}.partial")
-    if path.is_dir():
-        raise UserError(f"{path}: this is a folder; give the path of a file")
-    try:
-        partial.write_bytes(b"")
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); make sure that the folder exists and"
-            " that you may write to it"
-        ) from error
-    try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno not in _NO_SPACE:
-            raise
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); free space on the disk or write to"
-            " another one"
-        ) from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _write(
@@ -234,8 +203,3 @@ def _encode(pixels: Pixels, plan: _Plan) -> bytes:
     if plan.compression == "deflate":
         return bytes(imagecodecs.deflate_encode(data, level=6))
     return bytes(imagecodecs.zstd_encode(data, level=3))
-
-
-def _sync(partial: Path) -> None:
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -8,8 +8,8 @@ from tilestyle.cluster.connect import Cluster
 from tilestyle.cluster.level import Level
 from tilestyle.cluster.scoring import Quality, assess
 from tilestyle.errors import UserError
+from tilestyle.levels import level_ref
 from tilestyle.store.workspace import Workspace
-from tilestyle.stylize import level_ref
 
 
 def score(cluster: Cluster, workspace: Workspace, grid: Grid | None = None) -> Quality:
