@@ -308,3 +308,22 @@ def test_an_interrupted_run_says_so_and_goes_on(
     assert not list(Path().glob("*.partial"))
     done = Workspace.open(Path("r.tilestyle")).record["progress"]["iteration"]
     assert 3 <= done < 100
+
+
+def test_preserved_colours_come_out_as_they_went_in(tilestyle: Tilestyle, tmp_path: Path) -> None:
+    profile = bytes(pyvips.Image.profile_load("p3"))
+    pixels = np.random.default_rng(5).integers(0, 65536, (192, 256, 3), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "wide.tif", pixels, photometric="rgb", iccprofile=profile)
+    run = ["run", "wide.tif", "wide.tif", "--working-space", "preserve", *FAST]
+    run += ["--set", "solver.steps=0"]
+    code, _, errors = tilestyle(*run, "-o", "out.tif")
+    assert (code, errors) == (0, "")
+    with tifffile.TiffFile(tmp_path / "out.tif") as file:
+        np.testing.assert_array_equal(file.asarray(), pixels)
+        assert file.pages.first.iccprofile == profile
+    code, _, errors = tilestyle(*run, "-o", "other.dzi")
+    assert code == 2
+    assert "other.dzi: input.working_space: preserve" in errors
+    code, _, errors = tilestyle("export", "-w", "out.tilestyle", "-o", "out.dzi")
+    assert code == 2
+    assert "let the output end in .tif" in errors

@@ -227,15 +227,16 @@ _stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
 def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
     """Write the result of a workspace as a TIFF, an OME-Zarr or a deep zoom."""
     from tilestyle import pipeline, stages
-    from tilestyle.config import load_config
+    from tilestyle.config import Config, load_config
     from tilestyle.report.progress import showing
     from tilestyle.store.workspace import Workspace
 
-    pipeline.check_output(output)
     store = Workspace.open(workspace)
+    kept = store.record["config"]
+    pipeline.check_output(output, Config.model_validate(kept).input)
     if not store.finished("stylize"):
         raise UserError(f"{workspace}: stylize comes before export; run it first")
-    config = load_config(None, overrides, base=store.record["config"])
+    config = load_config(None, overrides, base=kept)
     with showing(console, workspace / "tilestyle.log") as tell:
         stages.export(store, output, config.output, tell)
 

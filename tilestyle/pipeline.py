@@ -2,6 +2,7 @@
 
 import math
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from tilestyle.config import Config, Input
 from tilestyle.errors import UserError, refusal
 from tilestyle.images import Source, open_source
 from tilestyle.images.fingerprint import content_hash
-from tilestyle.images.formats import check_replaceable, without_suffix
+from tilestyle.images.formats import check_replaceable, output_format, without_suffix
 from tilestyle.levels import layout, stylize
 from tilestyle.report.events import Listener, silent
 from tilestyle.store.pyramid import Shape, level_shapes
@@ -71,7 +72,7 @@ def run(
         UserError: Something that the caller can mend; nothing half-written is left as output.
     """
     start = time.perf_counter()
-    check_output(output)
+    check_output(output, config.input)
     root = workspace or default_workspace(output)
     record = plan([content, *styles], config)
     store = resume(root, record)
@@ -135,6 +136,7 @@ def plan(images: Sequence[Path | Source], config: Config) -> dict[str, Any]:
         "style_levels": style_levels,
         "dtype": content.dtype.name,
         "dpi": content.dpi,
+        "profile": b64encode(content.profile).decode(),
         "bytes": _bytes(shapes, ladders, config),
     }
 
@@ -203,16 +205,26 @@ def _compare(workspace: Workspace, record: dict[str, Any]) -> None:
                 raise UserError(f"{where}: {section}.{key} was {before}, now {now}; {advice}")
 
 
-def check_output(output: Path) -> None:
+def check_output(output: Path, options: Input | None = None) -> None:
     """Refuse an output that cannot be written, before hours are spent.
 
+    Args:
+        output: The image to write.
+        options: How the content is read; None for the defaults.
+
     Raises:
-        UserError: Its name tells no format, something else has its name, or its folder does not
-            exist.
+        UserError: Its name tells no format, something else has its name, its folder does not
+            exist, or its format has no place for the content's own colours.
     """
     check_replaceable(output)
     if not output.resolve().parent.is_dir():
         raise UserError(f"{output}: its folder does not exist; make it first")
+    preserved = options is not None and options.working_space == "preserve"
+    if preserved and output_format(output) != "tiff":
+        raise UserError(
+            f"{output}: input.working_space: preserve keeps the content's own colours, which only "
+            "a TIFF can name; let the output end in .tif"
+        )
 
 
 def summarize(workspace: Workspace, output: Path, seconds: float) -> Summary:

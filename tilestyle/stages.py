@@ -1,6 +1,7 @@
 """The stages around the levels. Each goes on from what the workspace's record says is done."""
 
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -134,5 +135,6 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
             compression=automatic if config.compression == "auto" else config.compression,
             tile=config.tile,
             software=software,
+            profile=b64decode(record["profile"]),
         )
     tell(StageFinished("export", time.perf_counter() - start))

@@ -69,16 +69,17 @@ def write_tiff(
     compression: Compression,
     tile: int = 512,
     software: str,
+    profile: bytes | None = None,
     bigtiff: bool | None = None,
 ) -> None:
-    """Write a tiled RGB TIFF with the sRGB profile; memory holds two bands at most.
+    """Write a tiled RGB TIFF with its profile; memory holds two bands at most.
 
     The file appears under its name only when it is complete: it is written as
     `<path>.partial`, synced, read back in part, and renamed.
 
     Args:
         path: The output; an existing file is replaced.
-        bands: (3, rows, width) sRGB bands from top to bottom, of `tile` rows each, the last of
+        bands: (3, rows, width) RGB bands from top to bottom, of `tile` rows each, the last of
             what remains.
         width: Width in pixels.
         height: Height in pixels.
@@ -89,6 +90,7 @@ def write_tiff(
         tile: Width and height of a tile in pixels, a multiple of 16; an image that is smaller
             has a smaller one.
         software: Value of the Software tag, ASCII.
+        profile: The ICC profile that the bands are in; None for sRGB.
         bigtiff: Write BigTIFF; None does so from 2 GB of raw pixels on.
 
     Raises:
@@ -105,7 +107,7 @@ def write_tiff(
         options = {
             "resolution": (dpi, dpi),
             "software": software,
-            "iccprofile": srgb_profile(),
+            "iccprofile": profile or srgb_profile(),
         }
         samples = _write(partial, bands, plan, big, options)
         sync(partial)
