@@ -85,7 +85,7 @@ class Patch(_Section):
 
     core: int | None = Field(default=512, ge=64)
     """Largest core, in pixels, a multiple of 32; None: one patch, the whole image."""
-    overlap: int = Field(default=32, ge=0)
+    overlap: int = Field(default=64, ge=0)
     """Pixels that a patch adds to its core on each inner side, a multiple of 32."""
     blend: int = Field(default=4, ge=0)
     """Pixels of each band of 2 * overlap over which neighbours are averaged, even."""
