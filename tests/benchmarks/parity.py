@@ -19,16 +19,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.benchmarks.images import DATA, Images, identity, photograph, sampled
-from tests.benchmarks.runs import Figures, solve
+from tests.benchmarks.runs import Figures, apart, solve
 from tests.benchmarks.weights import random_vgg19
 from tilestyle.cluster.connect import WORKER_ENVIRONMENT
 from tilestyle.config import Config, load_config
 from tilestyle.report.scores import combine
 
 SMALL_VGG = DATA / "weights" / "vgg19-small16x.pth"
-HEADER = """\
-| images | network | patches | objective | seam | detail | disagreement | read | written |
-|---|---|---|---|---|---|---|---|---|"""
+COLUMNS = (
+    *("images", "network", "patches", "objective", "seam", "detail"),
+    *("distance", "disagreement", "read", "written"),
+)
+HEADER = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ def _row(case: Case, run: str, tiled: Figures, whole: Figures) -> tuple[str, lis
     }
     row = (
         f"| {case.images.name} | {case.network} | {run} | {objective:.4f} | {seam:.3f} "
-        f"| {detail:.3f} | {tiled.disagreement:.4f} | {tiled.read:.0f} | {tiled.written:.0f} |"
+        f"| {detail:.3f} | {apart(tiled, whole):.4f} | {tiled.disagreement:.4f} "
+        f"| {tiled.read:.0f} | {tiled.written:.0f} |"
     )
     if case.images.content == case.images.style:
         row += f" PSNR {tiled.psnr:.1f} dB, whole {whole.psnr:.1f}; f {tiled.objective:.5f}"

@@ -9,7 +9,7 @@ import matplotlib as mpl
 mpl.use("svg")
 from matplotlib import pyplot as plt
 
-FIGURES = {"objective": 1.0, "seam": 1.0, "detail": 1.0}
+FIGURES = {"objective": 1.0, "seam": 1.0, "detail": 1.0, "distance": 0.0}
 """What is drawn, and where the whole image is."""
 
 
@@ -24,10 +24,10 @@ def draw(title: str, points: Sequence[tuple[str, Any]], folder: Path) -> None:
         panel.axvline(whole, color="grey", linewidth=0.8)
         panel.plot([getattr(row, name) for _, row in points], places, "o", markersize=4)
         panel.grid(axis="y", linewidth=0.3)
-        panel.set_title(f"{name} / whole image", fontsize=9)
+        panel.set_title(name, fontsize=9)
     panels[0].set_yticks(places, [label for label, _ in points], fontsize=7)
     panels[0].invert_yaxis()
-    figure.suptitle(title)
+    figure.suptitle(f"{title}: beside the whole image")
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{title.replace(' ', '-')}.svg", metadata={"Date": None})
     plt.close(figure)

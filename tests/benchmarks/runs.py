@@ -1,20 +1,23 @@
 """One run of a benchmark, and what is to be known of it."""
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests.benchmarks.images import Images
 from tilestyle import pipeline, stages
-from tilestyle.admm.grid import Grid
+from tilestyle.admm.grid import Box, Grid
 from tilestyle.cluster.level import patch_grid
 from tilestyle.config import Config
 from tilestyle.report.events import Event, IterationDone, LevelStarted
 from tilestyle.report.scores import Profile, profile
-from tilestyle.store.workspace import BLOCK, Workspace, blocks, read_pixels
+from tilestyle.store.workspace import BLOCK, Workspace, blocks, read_box, read_pixels
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Figures:
     """What is known of a run.
 
     Attributes:
+        workspace: Of the run.
         objective: f(X) of the finest level.
         profiles: Of X, for scores at any grid.
         grid: Of the finest level.
@@ -31,6 +35,7 @@ class Figures:
         psnr: X against the content, in dB.
     """
 
+    workspace: Path
     objective: float
     profiles: list[Profile]
     grid: Grid
@@ -80,16 +85,27 @@ def solve(images: Images, config: Config, stem: Path) -> Figures:
     read, written = json.loads(kept.read_text())
     x = stages.result_array(workspace)
     content = workspace.array("content/0")
-    squares = [
-        float(np.square(x[:, *box.index()] - read_pixels(content, box), dtype=np.float64).sum())
-        for box in blocks(x.shape[1:], BLOCK)
-    ]
     return Figures(
+        workspace=workspace.root,
         objective=summary.quality.objective,
         profiles=[profile(x, box) for box in blocks(x.shape[1:], BLOCK)],
         grid=patch_grid(x.shape[1:], config.patch),
         disagreement=workspace.record["history"][-1]["primal"],
         read=read,
         written=written,
-        psnr=-10 * float(np.log10(sum(squares) / (3 * shape))),
+        psnr=-20 * math.log10(distance(x, lambda box: read_pixels(content, box))),
     )
+
+
+def distance(x: Any, other: Callable[[Box], NDArray[np.float32]]) -> float:
+    """RMS of the difference of two images, block by block, in units of the pixel range."""
+    total = 0.0
+    for box in blocks(x.shape[1:], BLOCK):
+        total += float(np.square(read_box(x, box) - other(box), dtype=np.float64).sum())
+    return math.sqrt(total / math.prod(x.shape))
+
+
+def apart(ours: Figures, theirs: Figures) -> float:
+    """Distance of the results of two runs on the same images."""
+    x, y = (stages.result_array(Workspace.open(run.workspace)) for run in (ours, theirs))
+    return distance(x, lambda box: read_box(y, box))

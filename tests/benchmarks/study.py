@@ -1,6 +1,6 @@
 """Variants of ADMM over patches against the whole image: a table for each network, and plots.
 
-    python -m tests.benchmarks.study [--width 384] [--core 128] [--steps 12] [--plots docs/study]
+    python -m tests.benchmarks.study [--width 512] [--core 256] [--steps 12] [--plots docs/study]
 
 Every variant solves the same level: the same content, style, network, start and number of inner
 steps. The start is a whole-image solve of the next coarser level. Ratios are to the whole-image
@@ -81,7 +81,7 @@ def variants(base: Variant) -> dict[str, list[tuple[str, Variant]]]:
             ("1.5", {"relaxation": 1.5}),
             ("1.5 with rho 0.1", {"relaxation": 1.5, "rho": 0.1}),
         ),
-        "overlap": ask(("0 px", {"overlap": 0, "blend": 0})),
+        "overlap": ask(("0 px", {"overlap": 0, "blend": 0}), ("32 px", {"overlap": 32})),
         "window": ask(
             ("hard cut", {"blend": 0}),
             ("blend over 16 px", {"blend": 16}),
@@ -94,8 +94,8 @@ def variants(base: Variant) -> dict[str, list[tuple[str, Variant]]]:
             ("64 px, seen but not moved", {"ring": 64}),
         ),
         "size of patches": ask(
-            (f"core {2 * (base.core or 0)}", {"core": 2 * (base.core or 0)}),
-            ("core 96, overlap 0", {"core": 96, "overlap": 0, "blend": 0}),
+            ("core 128, overlap 32", {"core": 128, "overlap": 32}),
+            ("core 128, overlap 0", {"core": 128, "overlap": 0, "blend": 0}),
         ),
     }
 
@@ -127,13 +127,24 @@ class Found:
 
 @dataclass(frozen=True)
 class Row:
-    """Ratios of a variant to the whole image."""
+    """A variant beside the whole image.
+
+    Attributes:
+        question: What was varied.
+        answer: How.
+        objective: Ratio of f(X).
+        seam: Ratio of the seam scores.
+        detail: Ratio of the detail scores.
+        distance: RMS of the difference of both X, in units of the pixel range.
+        primal: The last primal residual.
+    """
 
     question: str
     answer: str
     objective: float
     seam: float
     detail: float
+    distance: float
     primal: float
 
 
@@ -192,8 +203,8 @@ def _expanded(image: Array, shape: tuple[int, ...]) -> Array:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--width", type=int, default=384, help="of the content, in pixels")
-    parser.add_argument("--core", type=int, default=128, help="of the patches, in pixels")
+    parser.add_argument("--width", type=int, default=512, help="of the content, in pixels")
+    parser.add_argument("--core", type=int, default=256, help="of the patches, in pixels")
     parser.add_argument("--steps", type=int, default=12, help="inner steps of the level")
     parser.add_argument("--only", default="", help="part of a network's name")
     parser.add_argument("--jobs", type=int, default=2, help="variants at a time")
@@ -232,14 +243,14 @@ def _rows(pool: ProcessPoolExecutor, task: Task, base: Variant, few: bool) -> It
     asked = list(variants(base).items())[: FEW if few else None]
     futures = {v: pool.submit(solve, task, v) for _, answers in asked for _, v in answers}
     whole = pool.submit(solve, task, replace(base, core=None)).result()
-    print("| question | answer | objective | seam | detail | disagreement |")
-    print("|---|---|---|---|---|---|")
+    print("| question | answer | objective | seam | detail | distance | disagreement |")
+    print("|---|---|---|---|---|---|---|")
     for question, answers in asked:
         for answer, variant in answers:
             row = _row(question, answer, variant, futures[variant].result(), whole)
             print(
                 f"| {row.question} | {row.answer} | {row.objective:.3f} | {row.seam:.3f} "
-                f"| {row.detail:.3f} | {row.primal:.4f} |",
+                f"| {row.detail:.3f} | {row.distance:.4f} | {row.primal:.4f} |",
                 flush=True,
             )
             yield row
@@ -257,6 +268,7 @@ def _row(question: str, answer: str, variant: Variant, found: Found, whole: Foun
         found.objective / whole.objective,
         ours.seam / theirs.seam,
         ours.detail / theirs.detail,
+        float(np.sqrt(np.mean(np.square(found.x - whole.x)))),
         found.primal,
     )
 

@@ -44,8 +44,8 @@ class Variant:
         relaxation: Boyd et al., 3.4.3; 1 for none.
     """
 
-    core: int | None = 128
-    overlap: int = 32
+    core: int | None = 256
+    overlap: int = 64
     blend: int = 4
     window: Literal["cosine", "linear"] = "cosine"
     inner: int = 1
