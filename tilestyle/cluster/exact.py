@@ -64,7 +64,7 @@ def _lbfgs_step(level: Level, t: int, core: Box, before: Array, products: Statis
     rate, rms = level.config.solver.rate, length(coefficients, matrix)
     # without any pair the direction is the gradient, whose size says nothing
     scale = rate / rms if rms and (t == 0 or rms > rate) else 1.0
-    towards = np.tensordot(coefficients * scale, _basis(level, t, core), 1)
+    towards = np.einsum("i,icyx->cyx", coefficients * scale, _basis(level, t, core))
     x = (before + towards.astype(np.float32)).clip(0, 1)
     # the step as taken: a pair (s, y) holds whatever the bounds have cut off
     _write(level, "s", t, core, x - before)
