@@ -65,7 +65,7 @@ def _lbfgs_step(level: Level, t: int, core: Box, before: Array, products: Statis
     # without any pair the direction is the gradient, whose size says nothing
     scale = rate / rms if rms and (t == 0 or rms > rate) else 1.0
     towards = np.einsum("i,icyx->cyx", coefficients * scale, _basis(level, t, core))
-    x = (before + towards.astype(np.float32)).clip(0, 1)
+    x = np.asarray((before + towards).clip(0, 1), np.float32)
     # the step as taken: a pair (s, y) holds whatever the bounds have cut off
     _write(level, "s", t, core, x - before)
     return x
