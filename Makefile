@@ -16,8 +16,7 @@ CONFIG ?= configs/demo.yaml
 WORK := $(basename $(OUT)).tilestyle
 DONE := $(WORK)/.done
 
-.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export \
-	pipeline bench study clean
+.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export pipeline bench study clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
