@@ -171,7 +171,7 @@ def test_a_bad_image_is_refused_and_nothing_is_left(
         (["--set", "solver.stps=3"], ["solver.stps", "solver.steps"]),
         (["--set", "patch.core=100"], ["patch.core: 100", "32"]),
         (["--set", "patch.overlap=256"], ["patch.overlap: 256", "128"]),
-        (["--set", "patch.blend=100"], ["patch.blend: 100"]),
+        (["--set", "patch.blend=200"], ["patch.blend: 200"]),
         (["--set", "network.name=vgg19", "--weights", "no.pth"], ["no.pth", "scattering"]),
         (["--set", "network.name=vgg19", "--weights", "c.tif"], ["c.tif", "weights"]),
         (["--weights", "c.tif"], ["c.tif", "scattering has no weights"]),

@@ -58,12 +58,12 @@ def test_a_description_of_the_workspace(server: Server) -> None:
     assert told["title"] == "content.tif in the manner of style.tif"
     assert told["pictures"] == ["content", "result"]
     assert told["styles"] == ["style-0.jpeg"]
-    # cores of 448 or 512 px at most, 32 px of overlap on either side
+    # cores of 448 or 512 px at most, 64 px of overlap on either side
     for axis, length in (("rows", HEIGHT), ("columns", WIDTH)):
         assert len(told["grid"][axis]) == 2
         for border, first, last in told["grid"][axis]:
-            assert 0 < first == border - 32
-            assert last == border + 32 < length
+            assert 0 < first == border - 64
+            assert last == border + 64 < length
     assert get(server, "/style-0.jpeg")[:2] == (200, "image/jpeg")
 
 
