@@ -32,6 +32,8 @@ CONFIG = {
     "distributed.worker.memory.spill": False,
     # a long task in native code must not look like a dead worker
     "distributed.scheduler.worker-ttl": "30 minutes",
+    # its sys._current_frames can deadlock with the garbage collector (CPython's gh-106883)
+    "distributed.worker.profile.enabled": False,
     # back-pressure: ready tasks wait at the scheduler, a worker has one or two
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
