@@ -84,6 +84,8 @@ def variants(base: Variant) -> dict[str, list[tuple[str, Variant]]]:
         "overlap": ask(("0 px", {"overlap": 0, "blend": 0}), ("32 px", {"overlap": 32})),
         "window": ask(
             ("hard cut", {"blend": 0}),
+            ("blend over 2 px", {"blend": 2}),
+            ("blend over 2 px, overlap 32", {"blend": 2, "overlap": 32}),
             ("blend over 16 px", {"blend": 16}),
             ("blend over the whole overlap", {"blend": 2 * base.overlap}),
             ("blend over 16 px, linear", {"blend": 16, "window": "linear"}),
