@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tilestyle.errors import UserError
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("take an odd number")
+    return value
 
 
 Weight = Annotated[float, Field(ge=0)]
@@ -99,15 +105,18 @@ class Style(_Section):
 
 
 class Edges(_Section):
-    """Edges of the content as a region of their own: Eq. (2)."""
+    """Edges of the content; see docs/adr/0020."""
 
+    strength: Weight = 0.0
+    """How much edges are kept: weight of the content's finest layers there. 0: not at all; 0.1 is
+    what --edges gives."""
     weight: Weight | None = None
-    """Weight of the style at edges, where 1 is that of the rest: less keeps edges more as they are;
-    None: edges are not treated apart."""
-    width: int = Field(default=5, ge=1, le=31)
-    """Width of an edge, in pixels of every level."""
-    threshold: float = Field(default=1.0, gt=0)
-    """Least gradient of an edge, relative to the root mean square of the level's gradients."""
+    """Eq. (2) to the letter: edges are a region of their own, and this is the weight of its style
+    term beside 1 for the rest; None: one style term."""
+    share: float = Field(default=0.15, gt=0, lt=1)
+    """Part of a level that counts as edges: where its gradients are strongest."""
+    width: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)] = 3
+    """Width of what is an edge of one pixel, in pixels of every level, odd."""
     mask: str | None = None
     """Image file, of any size: white where edges are, instead of looking for them."""
 

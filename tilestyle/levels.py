@@ -84,7 +84,8 @@ def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     ref = level_ref(workspace, number)
     level = Level(ref)
     _create_state(workspace, level)
-    if level.guides.edges and not level.config.edges.mask:
+    edges = level.config.edges
+    if (edges.strength or edges.weight is not None) and not edges.mask:
         workspace.create_image(f"edges/{number}", level.shape, np.uint8, channels=1)
         cluster.run(edges_graph(ref, level.shape))
     for n, target in enumerate(_targets(cluster, level)):
@@ -189,14 +190,14 @@ def _admm(level: Level, cluster: Cluster, t: int, done: Done) -> IterationDone:
     objective, weights = level.objective, level.weights
     style = objective.style_value(mean)
     areas = [patch.core.height * patch.core.width for patch in level.grid]
-    content, roughness = (
+    content, rest = (
         float(np.average([getattr(r, name) for r in receipts], weights=areas))
-        for name in ("content", "variation")
+        for name in ("content", "rest")
     )
     return IterationDone(
         level=level.ref.level,
         iteration=t + 1,
-        objective=weights.alpha * content + weights.beta * style + weights.tv * roughness,
+        objective=weights.alpha * content + weights.beta * style + rest,
         content=content,
         style=style,
         primal=float(np.sqrt(residual["primal"][0])),

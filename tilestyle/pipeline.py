@@ -117,7 +117,7 @@ def all_images(content: Path | Source, styles: Sequence[Path | Source], config: 
             f"style.masks: {len(options.masks)} masks for {len(styles)} styles; give one for each, "
             "or one fewer: the last style is then used everywhere else"
         )
-    if len(styles) == 1 and options.masks and config.edges.weight is None:
+    if len(styles) == 1 and options.masks:
         logger.warning("one style with a mask: the rest of the content stays as it is")
     if options.weights and (options.masks or len(options.weights) != len(styles)):
         raise UserError("style.weights: give one for each style, and no masks")
@@ -173,7 +173,7 @@ def plan(images: Images, config: Config) -> dict[str, Any]:
     network = shared_network(config.network)
     for level, (shape, chosen) in enumerate(zip(shapes, style_levels, strict=True)):
         seen = [shape, *(ladder[k] for ladder, k in zip(styles, chosen, strict=True))]
-        weigh(config.loss, network, seen, level, len(shapes))
+        weigh(config, network, seen, level, len(shapes))
     return {
         "config": config.model_dump(mode="json"),
         "identity": config.identity(),

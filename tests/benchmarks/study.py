@@ -165,7 +165,7 @@ def level(task: Task) -> Problems:
 
 
 def _objective(network: Network, config: Config, content: Array, style: Array) -> Objective:
-    weights = weigh(config.loss, network, [content.shape[1:], style.shape[1:]])
+    weights = weigh(config, network, [content.shape[1:], style.shape[1:]])
     with torch.no_grad():
         features = network.features(torch.from_numpy(style), weights.layers)
     return Objective(

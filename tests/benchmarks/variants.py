@@ -73,7 +73,7 @@ class ShiftedAxis(Axis):
     @property
     def count(self) -> int:
         """Number of cores; both ends are left to their neighbours if less than half a core."""
-        return super().count + (super().count > 1)
+        return -(-(self.length + self.core // 2) // self.core) if super().count > 1 else 1
 
     def core_span(self, k: int) -> tuple[int, int]:
         """Core k of the shifted partition."""

@@ -82,7 +82,7 @@ def whole_image_solve(workspace: Workspace, config: Config) -> NDArray[np.float3
         height, width = record["shapes"][level]
         content = torch.from_numpy(whole(workspace, f"content/{level}"))
         style = torch.from_numpy(whole(workspace, f"style/0/{record['style_levels'][level][0]}"))
-        weights = weigh(config.loss, network, [content.shape[1:], style.shape[1:]])
+        weights = weigh(config, network, [content.shape[1:], style.shape[1:]])
         features = network.features(style, weights.layers)
         objective = Objective(network, weights, [Region({k: gram(f) for k, f in features.items()})])
         x = content.numpy() if x is None else expanded(x, height, width)

@@ -118,7 +118,7 @@ def test_first_terms_are_those_of_the_start(optimizer: Optimizer, content: Tenso
     features = goal.features(start)
     expected = goal.content_term(features, goal.content_features(content))
     assert found.content == pytest.approx(float(expected))
-    assert found.variation == 0  # its weight is
+    assert found.rest == 0  # its weight is
 
 
 @pytest.mark.parametrize("contrast", [0.4, 5.0])

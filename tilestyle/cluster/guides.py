@@ -49,7 +49,7 @@ class Guides:
     def __init__(self, level: "Level") -> None:
         self._level = level
         config = level.config
-        self.edges = config.edges.weight is not None
+        self.split = config.edges.weight is not None
         self.masks = len(config.style.masks)
 
     @property
@@ -63,10 +63,10 @@ class Guides:
 
     def read(self, box: Box) -> Mask | None:
         """(regions, height, width) float32; they sum to at most 1. None: one region, everywhere."""
-        if not self.masks and not self.edges:
+        if not self.masks and not self.split:
             return None
         shares = self._shares(box) if self.masks else np.ones((1, box.height, box.width), "f4")
-        if not self.edges:
+        if not self.split:
             return shares
         edges = self.edge(box)
         return np.concatenate([part for s in shares for part in (s * edges, s * (1 - edges))])

@@ -86,12 +86,16 @@ class Level:
         """Layers that fit the smaller of content and styles at this level."""
         shapes = [self.shape, *(array.shape[1:] for array in self.style_arrays)]
         levels = len(self.record["shapes"])
-        return weigh(self.config.loss, self.network, shapes, self.ref.level, levels)
+        return weigh(self.config, self.network, shapes, self.ref.level, levels)
 
     @cached_property
     def guides(self) -> Guides:
         """The masks of the level's regions."""
         return Guides(self)
+
+    def edges(self, box: Box) -> Tensor | None:
+        """E on a box, (height, width), where there is an edge term."""
+        return self.tensor(self.guides.edge(box)[0]) if self.weights.strength else None
 
     def guide(self, box: Box) -> Tensor | None:
         """The masks on a box; see `Guides.read`."""

@@ -18,7 +18,7 @@ from tilestyle.admm.sharing import Statistics
 from tilestyle.cluster.level import Level, LevelRef, open_level, patch_index
 from tilestyle.store.pyramid import expand, reduce
 from tilestyle.store.workspace import Workspace, read_box, read_pixels
-from tilestyle.style.edges import context, edge_mask, gradients
+from tilestyle.style.edges import context, edge_energy, edge_mask, histogram, quantile
 from tilestyle.style.engine import Moments, Problem, solve
 from tilestyle.style.objective import Objective
 
@@ -30,12 +30,12 @@ class Receipt:
     Attributes:
         patch: Index of the patch.
         content: Content term of the patch at the start of the update.
-        variation: Its total variation.
+        rest: What else f is made of, weighted.
     """
 
     patch: int
     content: float
-    variation: float
+    rest: float
 
 
 def reduce_block(root: str, image: str, level: int, box: Box) -> int:
@@ -64,35 +64,30 @@ def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:
     return Objective(level.network, every, ()).measure(features, window, mask)
 
 
-def measure_contrast(ref: LevelRef, box: Box) -> Statistics:
-    """`power`: mean squared length of the content's gradients on a box."""
+def measure_edges(ref: LevelRef, box: Box) -> Statistics:
+    """`energy`: how the edge energy of the content is distributed on a box."""
     level = open_level(ref)
-    found = gradients(level.tensor(_content_around(level, box, 1))).square().sum(dim=0)
-    inside = found[box.index(_widened(level, box, 1))].double()
-    return {"power": (np.asarray(inside.mean().cpu()), float(inside.numel()))}
+    counts = histogram(_energy(level, box)).double().cpu().numpy()
+    return {"energy": (counts / counts.sum(), float(counts.sum()))}
 
 
-def edge_block(ref: LevelRef, box: Box, contrast: Statistics) -> int:
+def edge_block(ref: LevelRef, box: Box, measured: Statistics) -> int:
     """Write E on a box; see `style.edges`."""
     level = open_level(ref)
-    edges = level.config.edges
-    reach = context(edges.width)
-    content = level.tensor(_content_around(level, box, reach))
-    rms = float(np.sqrt(contrast["power"][0]))
-    mask = to_numpy(edge_mask(content, rms, edges.threshold, edges.width))
-    mask = mask[box.index(_widened(level, box, reach))]
+    threshold = quantile(measured["energy"][0], level.config.edges.share)
+    mask = to_numpy(edge_mask(_energy(level, box), threshold))
     pixels = np.rint(mask * 255).astype(np.uint8)[None]
     level.workspace.array(f"edges/{ref.level}")[(slice(None), *box.index())] = pixels
     return box.height * box.width
 
 
-def _content_around(level: Level, box: Box, reach: int) -> Array:
-    return read_pixels(level.content, _widened(level, box, reach))
-
-
-def _widened(level: Level, box: Box, reach: int) -> Box:
+def _energy(level: Level, box: Box) -> Tensor:
+    width = level.config.edges.width
+    reach = context(width)
     around = Box(box.y0 - reach, box.y1 + reach, box.x0 - reach, box.x1 + reach)
-    return around & Box(0, level.shape[0], 0, level.shape[1])
+    seen = around & Box(0, level.shape[0], 0, level.shape[1])
+    energy = edge_energy(level.tensor(read_pixels(level.content, seen)), width)
+    return energy[box.index(seen)]
 
 
 def begin_block(ref: LevelRef, block: int, coarser: int) -> int:
@@ -149,7 +144,8 @@ def measure_parts(ref: LevelRef, t: int, core: int | None, index: int) -> Statis
     x = level.tensor(read_box(level.state("x", t), where.box))
     content = level.tensor(read_pixels(level.content, where.box))
     window = level.tensor(cores.window(where))
-    return level.objective.parts(x, content, window, level.guide(where.box))
+    guides, edges = level.guide(where.box), level.edges(where.box)
+    return level.objective.parts(x, content, window, guides, edges)
 
 
 def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
@@ -174,6 +170,7 @@ def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
         centre=level.tensor(centre),
         penalty=penalty,
         guides=level.guide(where.box),
+        edges=level.edges(where.box),
     )
     solution = solve(
         level.objective,
@@ -187,7 +184,7 @@ def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
     level.state("z", t + 1)[own] = to_numpy(solution.z)
     if solution.moments is not None:
         level.state("z_moments", t + 1)[own] = to_numpy(solution.moments.pair)
-    return Receipt(patch, solution.content, solution.variation)
+    return Receipt(patch, solution.content, solution.rest)
 
 
 def read_moments(level: Level, t: int, box: Box) -> Moments | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tilestyle.config import Loss, at_level
+from tilestyle.config import Config, at_level
 from tilestyle.config import Network as NetworkConfig
 from tilestyle.errors import UserError
 from tilestyle.style.network import Network, usable
@@ -72,7 +72,7 @@ def build_network(config: NetworkConfig) -> Network:
 
 
 def weigh(
-    config: Loss,
+    config: Config,
     network: Network,
     shapes: Iterable[Sequence[int]],
     level: int = 0,
@@ -88,9 +88,9 @@ def weigh(
     """
     heights, widths = zip(*shapes, strict=True)
     height, width = min(heights), min(widths)
-    preset = network.preset
-    content = preset.content if config.content_layers is None else config.content_layers
-    style = preset.style if config.style_layers is None else config.style_layers
+    preset, loss = network.preset, config.loss
+    content = preset.content if loss.content_layers is None else loss.content_layers
+    style = preset.style if loss.style_layers is None else loss.style_layers
     for key, layers in (("content_layers", content), ("style_layers", style)):
         for name in layers:
             if name not in network.layers:
@@ -106,10 +106,10 @@ def weigh(
     return Weights(
         content={name: weight for name, weight in content.items() if name in fit and weight},
         style=kept,
-        alpha=preset.content_weight
-        if config.alpha is None
-        else at_level(config.alpha, level, levels),
-        beta=at_level(config.beta, level, levels),
-        moments=config.moments,
-        tv=config.tv,
+        alpha=preset.content_weight if loss.alpha is None else at_level(loss.alpha, level, levels),
+        beta=at_level(loss.beta, level, levels),
+        moments=loss.moments,
+        tv=loss.tv,
+        edges={name: weight for name, weight in preset.edges.items() if name in fit},
+        strength=config.edges.strength,
     )

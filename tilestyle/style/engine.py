@@ -30,6 +30,7 @@ class Problem:
             proximal term.
         guides: The masks of the regions on the patch, (regions, height, width); None for one
             region everywhere.
+        edges: E on the patch, (height, width), where there is an edge term.
     """
 
     content: Tensor
@@ -37,6 +38,7 @@ class Problem:
     centre: Tensor
     penalty: Tensor | None
     guides: Tensor | None = None
+    edges: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ class Solution:
         z: (3, height, width) float32, 0 to 1.
         moments: State of Adam after the last step; None for L-BFGS.
         content: Content term at the start.
-        variation: Total variation at the start.
+        rest: What else f is made of at the start, weighted: edges and total variation.
     """
 
     z: Tensor
     moments: Moments | None
     content: float
-    variation: float
+    rest: float
 
 
 def solve(
@@ -127,15 +129,17 @@ class PatchLoss:
         features = objective.features(z)
         grams = objective.grams(features, problem.guides)
         content = objective.content_term(features, self.reference)
-        roughness = variation(z).mean() if weights.tv else torch.zeros(())
+        rest = weights.tv * variation(z).mean() if weights.tv else z.new_zeros(())
+        if problem.edges is not None:
+            edges = objective.edge_term(features, self.reference, problem.edges)
+            rest = rest + weights.strength * edges
         if not self.shares:
             self.shares = objective.shares(features, problem.guides)
             self.others = {key: problem.mean[key] - g.detach() for key, g in grams.items()}
-            self.first = (float(content.detach()), float(roughness.detach()))
+            self.first = (float(content.detach()), float(rest.detach()))
         whole = {key: g + self.others[key] for key, g in grams.items()}
         style = objective.style_term(whole, self.shares)
-        total = weights.alpha * content + weights.beta * style + weights.tv * roughness
-        total = self.pixels * total
+        total = self.pixels * (weights.alpha * content + weights.beta * style + rest)
         if problem.penalty is not None:
             total = total + (problem.penalty * (z - problem.centre).square()).sum()
         return total

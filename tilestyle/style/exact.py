@@ -8,13 +8,14 @@ the tile reaches far enough: see `context`.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from tilestyle.style.losses import content_loss, variation
-from tilestyle.style.network import Layer
-from tilestyle.style.objective import Objective, Parts, cells_key, content_key
+from tilestyle.style.network import Features, Layer
+from tilestyle.style.objective import Objective, Parts, cells_key, content_key, edge_key
 
 
 def context(layers: Mapping[str, Layer], names: Collection[str]) -> int:
@@ -33,6 +34,7 @@ def gradient(
     measured: Parts,
     pixels: int,
     guides: Tensor | None = None,
+    edges: Tensor | None = None,
 ) -> Tensor:
     """Derivative of pixels * f(X) by the pixels of a tile.
 
@@ -45,6 +47,7 @@ def gradient(
         measured: Means of `Objective.parts` over the whole image, each with its number of cells.
         pixels: Of the whole image.
         guides: Of the regions on the same box.
+        edges: E on the same box, where there is an edge term.
 
     Returns:
         (3, height, width) float32; right where the box reaches `context` farther, or ends with
@@ -68,8 +71,29 @@ def gradient(
         share = features[k][0].numel() / measured[content_key(k)][1]
         share *= weights.alpha * weight / sum(weights.content.values())
         terms.append(share * content_loss(features[k], reference[k]) / objective.power(k))
+    if edges is not None:
+        terms.append(
+            weights.strength * _edge_share(objective, features, reference, measured, edges)
+        )
     (found,) = torch.autograd.grad(pixels * torch.stack(terms).sum(), z)
     return found
+
+
+def _edge_share(
+    objective: Objective,
+    features: Features,
+    reference: Features,
+    measured: Parts,
+    edges: Tensor,
+) -> Tensor:
+    """What a tile adds to the edge term; its layers may differ in their parts of the cells."""
+    weights = objective.weights
+    total, terms = sum(weights.edges.values()), []
+    for k, weight in weights.edges.items():
+        alone = replace(objective, weights=replace(weights, edges={k: 1.0}))
+        share = features[k][0].numel() / measured[edge_key(k)][1]
+        terms.append(weight / total * share * alone.edge_term(features, reference, edges))
+    return torch.stack(terms).sum()
 
 
 def _slopes(objective: Objective, measured: Parts) -> Mapping[str, Tensor]:

@@ -59,11 +59,13 @@ class Preset:
     Attributes:
         style: Weight of each style layer.
         content: Weight of each content layer.
+        edges: Weight of each layer of the edge term: the finest.
         content_weight: alpha of Eq. (1), with beta = 1 and relative losses (`style.losses`).
     """
 
     style: Mapping[str, float]
     content: Mapping[str, float]
+    edges: Mapping[str, float]
     content_weight: float
 
 

@@ -1,7 +1,7 @@
 """f(X) of one level: a network, what it is to match and where, and how much each part counts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class Value:
     Attributes:
         content: The content term.
         style: The style term.
-        total: alpha * content + beta * style + tv * total variation.
+        total: Everything together, weighted.
     """
 
     content: float
@@ -51,6 +51,8 @@ class Weights:
         beta: Weight of the style term.
         moments: Weight of means and standard deviations in it; see `losses.style_loss`.
         tv: Weight of the total variation.
+        edges: Weight of each layer of the edge term.
+        strength: Weight of the edge term; 0: there is none.
     """
 
     content: Mapping[str, float]
@@ -59,11 +61,18 @@ class Weights:
     beta: float
     moments: float = 0.0
     tv: float = 0.0
+    edges: Mapping[str, float] = field(default_factory=dict)
+    strength: float = 0.0
 
     @property
     def layers(self) -> set[str]:
         """All layers that count."""
-        return {*self.content, *self.style}
+        return {*self.style, *self.of_content}
+
+    @property
+    def of_content(self) -> set[str]:
+        """Layers whose features the content gives."""
+        return {*self.content, *(self.edges if self.strength else ())}
 
 
 @dataclass(frozen=True)
@@ -82,12 +91,13 @@ class Region:
 
 @dataclass(frozen=True)
 class Objective:
-    """f(X) = alpha * content + beta * style + tv * total variation.
+    """f(X) = alpha * content + beta * style + strength * edges + tv * total variation.
 
     The style term is sum_r w_r a_r sum_j w_j ||CF_j(M_r X) - CF_j(S_r)||^2 / ||CF_j(S_r)||^2 over
     regions r with masks M_r, whose shares of the image are a_r: a pixel counts alike wherever it
     is. Masks are given as guides, (regions, height, width), 0 to 1, on the same box as the image;
-    without guides there is one region, everywhere.
+    without guides there is one region, everywhere. The edge term is a content term of other layers
+    under a mask E, (height, width), of the content's edges.
 
     Attributes:
         network: The fixed feature network.
@@ -102,7 +112,7 @@ class Objective:
     def content_features(self, image: Tensor) -> Features:
         """F_k(C), without gradient; (3, height, width) in."""
         with torch.no_grad():
-            return self.network.features(image, set(self.weights.content))
+            return self.network.features(image, self.weights.of_content)
 
     def style_features(self, image: Tensor) -> Features:
         """F_j(X) for the style layers, without gradient."""
@@ -150,6 +160,15 @@ class Objective:
             return torch.zeros(())
         return torch.stack(terms).sum() / sum(self.weights.content.values())
 
+    def edge_term(self, features: Features, reference: Features, edges: Tensor) -> Tensor:
+        """sum_k w_k mean E (F_k(X) - F_k(C))^2 / mean F_k(S)^2, w_k relative to their sum."""
+        layers, terms = self.weights.edges, []
+        for k, weight in layers.items():
+            error = _errors(features[k], reference[k])
+            cells = cell_weights(edges, self.network.layers[k].stride, *error.shape)
+            terms.append(weight * (cells * error).mean() / self.power(k))
+        return torch.stack(terms).sum() / sum(layers.values())
+
     def style_term(
         self, grams: Grams, shares: Mapping[str, Tensor | float] | None = None
     ) -> Tensor:
@@ -195,7 +214,12 @@ class Objective:
         return found
 
     def parts(
-        self, image: Tensor, content: Tensor, window: Tensor, guides: Tensor | None = None
+        self,
+        image: Tensor,
+        content: Tensor,
+        window: Tensor,
+        guides: Tensor | None = None,
+        edges: Tensor | None = None,
     ) -> Parts:
         """What f is made of, measured under a window; the weighted means over a grid give f.
 
@@ -205,30 +229,38 @@ class Objective:
             window: See `measure`. Zero wherever the network sees beyond a border of the patch
                 that is not the image's.
             guides: On the same box.
+            edges: E on the same box, where there is an edge term.
 
         Returns:
             What `measure` does; for a content layer the scalar mean (F_k(X) - F_k(C))^2 /
-            mean F_k(S)^2, under `content_key`; the mean of the variation.
+            mean F_k(S)^2, under `content_key`, and under `edge_key` for one of the edge term; the
+            mean of the variation.
         """
         with torch.no_grad():
             features = self.features(image)
             reference = self.content_features(content)
             found = self.measure(features, window, guides)
-            for k in self.weights.content:
-                error = (features[k].float() - reference[k].float()).square().mean(dim=0)
-                weights = cell_weights(window, self.network.layers[k].stride, *error.shape)
-                found[content_key(k)] = _mean(error / self.power(k), weights)
+            for k in self.weights.of_content:
+                error = _errors(features[k], reference[k]) / self.power(k)
+                stride = self.network.layers[k].stride
+                weights = cell_weights(window, stride, *error.shape)
+                if k in self.weights.content:
+                    found[content_key(k)] = _mean(error, weights)
+                if edges is not None and k in self.weights.edges:
+                    cells = cell_weights(edges, stride, *error.shape)
+                    found[edge_key(k)] = _mean(cells * error, weights)
             found[VARIATION] = _mean(variation(image), window)
         return found
 
     def value(self, parts: Parts) -> Value:
         """f(X) and its two terms, from the means of `parts` over the whole image."""
-        layers = self.weights.content
-        weighted = [weight * float(parts[content_key(k)][0]) for k, weight in layers.items()]
-        content = sum(weighted) / sum(layers.values()) if layers else 0.0
+        weights = self.weights
+        content = _weighted(parts, weights.content, content_key)
         style = self.style_value(parts)
-        total = self.weights.alpha * content + self.weights.beta * style
-        return Value(content, style, total + self.weights.tv * float(parts[VARIATION][0]))
+        total = weights.alpha * content + weights.beta * style
+        if weights.strength:
+            total += weights.strength * _weighted(parts, weights.edges, edge_key)
+        return Value(content, style, total + weights.tv * float(parts[VARIATION][0]))
 
     def style_value(self, parts: Parts) -> float:
         """The style term of what `measure` finds, over the whole image."""
@@ -261,6 +293,15 @@ class Objective:
         return torch.stack(powers).mean()
 
 
+def _errors(features: Tensor, reference: Tensor) -> Tensor:
+    return (features.float() - reference.float()).square().mean(dim=0)
+
+
+def _weighted(parts: Parts, layers: Mapping[str, float], key: Callable[[str], str]) -> float:
+    weighted = [weight * float(parts[key(k)][0]) for k, weight in layers.items()]
+    return sum(weighted) / sum(layers.values()) if layers else 0.0
+
+
 def _mean(values: Tensor, weights: Tensor) -> tuple[NDArray[np.float32], float]:
     mean = (values * weights).sum() / weights.sum()
     return mean.cpu().numpy(), float(weights.sum())
@@ -279,3 +320,8 @@ def cells_key(layer: str) -> str:
 def content_key(layer: str) -> str:
     """Name of a layer's content error among `Objective.parts`."""
     return f"content {layer}"
+
+
+def edge_key(layer: str) -> str:
+    """Name of a layer's part of the edge term among `Objective.parts`."""
+    return f"edges {layer}"

@@ -92,7 +92,10 @@ class Scattering(nn.Module):
         self.register_buffer("opponent", opponent[:, :, None, None])
         self.layers = self._geometry()
         self.preset = Preset(
-            style=dict.fromkeys(self.layers, 1.0), content={"first.2": 1.0}, content_weight=0.05
+            style=dict.fromkeys(self.layers, 1.0),
+            content={"first.2": 1.0},
+            edges={"first.0": 1.0, "first.1": 1.0},
+            content_weight=0.05,
         )
 
     def _geometry(self) -> Mapping[str, Layer]:

@@ -83,7 +83,9 @@ class VGG(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
         self.layers = self._geometry()
         style = {f"relu{block}_1": 1.0 for block in range(1, 6)}
-        self.preset = Preset(style, {"relu4_2": 1.0}, variant.content_weight)
+        self.preset = Preset(
+            style, {"relu4_2": 1.0}, {"relu1_1": 1.0, "relu2_1": 1.0}, variant.content_weight
+        )
 
     def _geometry(self) -> Mapping[str, Layer]:
         layers: dict[str, Layer] = {}
