@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from tilestyle import __version__
+from tilestyle.cli_weights import weights as weights_command
 from tilestyle.errors import UserError
 
 PathArgument = click.Path(path_type=Path)
@@ -335,6 +336,9 @@ def sample(kind: str, size: str, seed: int, output: Path) -> None:
         compression="lzw",
         software=f"tilestyle {__version__}",
     )
+
+
+cli.add_command(weights_command)
 
 
 def _run(

@@ -40,12 +40,15 @@ class Input(_Section):
 class Network(_Section):
     """The feature network."""
 
-    name: Literal["scattering", "vgg19", "vgg19-small"] = "scattering"
-    """scattering needs no weights; vgg19 is torchvision's, vgg19-small the 16x distilled one."""
+    name: Literal["scattering", "vgg19", "vgg19-caffe", "vgg19-small"] = "scattering"
+    """scattering needs no weights; of VGG-19's, vgg19 has torchvision's, vgg19-caffe those of
+    Gatys' code, vgg19-small a sixteenth of them; see docs/weights.md."""
     weights: str | None = None
-    """File of weights; None: torch hub's cache."""
+    """File of weights; None: torch hub's cache, where `tilestyle weights pull` puts it."""
     padding: Literal["zeros", "reflect"] | None = None
     """Border of VGG's convolutions; None: what the weights were trained with."""
+    pooling: Literal["max", "average"] = "max"
+    """Between VGG's blocks. The weights were trained with max; Gatys et al. (2016) took average."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network; losses are float32 always."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
