@@ -173,7 +173,7 @@ def _ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: An
     from tilestyle.report.progress import showing
     from tilestyle.store.workspace import Workspace
 
-    images = [content, *styles]
+    images = pipeline.all_images(content, styles, config)
     record = pipeline.plan(images, config)
     store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)
     if not store.finished("ingest"):
