@@ -238,8 +238,13 @@ def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
     if not store.finished("stylize"):
         raise UserError(f"{workspace}: stylize comes before export; run it first")
     config = load_config(None, overrides, base=kept)
+    if config.identity() != Config.model_validate(kept).identity():
+        raise UserError(
+            f"{workspace}: only the section output, and color.keep to none or luminance, can be "
+            "set at export; the rest has been decided when the workspace was made"
+        )
     with showing(console, workspace / "tilestyle.log") as tell:
-        stages.export(store, output, config.output, tell)
+        stages.export(store, output, config.output, config.color, tell)
 
 
 @cli.command()

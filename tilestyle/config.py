@@ -115,6 +115,15 @@ class Edges(_Section):
     """Image file, of any size: white where edges are, instead of looking for them."""
 
 
+class Color(_Section):
+    """Whose colours the result has."""
+
+    keep: Literal["none", "luminance", "match"] = "none"
+    """none: the style's. luminance: the content's, under the result's luminance, put together
+    when the file is written. match: the style's image first gets the mean and covariance of the
+    content's colours. See docs/adr/0019."""
+
+
 class Pyramid(_Section):
     """The Gaussian pyramid."""
 
@@ -216,6 +225,7 @@ class Config(_Section):
     loss: Loss = Loss()
     style: Style = Style()
     edges: Edges = Edges()
+    color: Color = Color()
     pyramid: Pyramid = Pyramid()
     patch: Patch = Patch()
     solver: Solver = Solver()
@@ -234,6 +244,8 @@ class Config(_Section):
                 "cluster": {"kind", "workers"},
             },
         )
+        if self.color.keep == "luminance":
+            model["color"]["keep"] = "none"  # it is done when the file is written
         return dict(model)
 
 

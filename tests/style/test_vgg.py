@@ -18,7 +18,7 @@ from tilestyle.images import open_source
 from tilestyle.style.build import build_network, weights_file
 from tilestyle.style.losses import gram
 from tilestyle.style.network import Layer
-from tilestyle.style.objective import Objective, Weights
+from tilestyle.style.objective import Objective, Region, Weights
 from tilestyle.style.vgg import VARIANTS, VGG, Padding, load_vgg
 from tilestyle.style.weights import PUBLISHED
 
@@ -99,15 +99,16 @@ def test_rescaled_layers_leave_relative_losses_as_they_are(path: Path) -> None:
         rescaled[f"{name}.weight"] = state[f"{name}.weight"] * (factor / before)
         rescaled[f"{name}.bias"] = state[f"{name}.bias"] * factor
     found = []
-    for weights in (state, rescaled):
-        torch.save(weights, path)
+    for weighted in (state, rescaled):
+        torch.save(weighted, path)
         vgg = load_vgg("vgg19-small", path)
         styles = {j: gram(maps) for j, maps in vgg.features(style, RELUS[:13]).items()}
-        objective = Objective(vgg, Weights(vgg.preset.content, vgg.preset.style, 0.05, 1.0), styles)
+        weights = Weights(vgg.preset.content, vgg.preset.style, alpha=0.05, beta=1.0)
+        objective = Objective(vgg, weights, [Region(styles)])
         features = objective.features(image)
         terms = (
             objective.content_term(features, objective.content_features(style)),
-            objective.style_term(objective.grams(features), styles),
+            objective.style_term(objective.grams(features)),
         )
         found.append(torch.stack(terms))
     assert found[0].min() > 0
