@@ -33,7 +33,7 @@ def run(tmp_path: Path) -> Any:
     def call(name: str, *overrides: str, tell: Listener = silent) -> Workspace:
         content = sample("content", 200, 140)
         styles = [sample(kind, 150, 140) for kind in STYLES]
-        config = small_config("solver.steps=2", "solver.min_steps=1", *overrides)
+        config = small_config("solver.steps=2", "solver.min_steps=1", "solver.rate=0.1", *overrides)
         output = tmp_path / f"{name}.tif"
         return Workspace.open(pipeline.run(content, styles, output, config, tell=tell).workspace)
 

@@ -29,7 +29,7 @@ def picture(seed: int, mixing: Any, mean: Any, dtype: Any = np.uint16) -> NDArra
     """Correlated colours, (3, 60, 50)."""
     noise = np.random.default_rng(seed).normal(size=(3, 60, 50))
     colors = np.einsum("ij,jyx->iyx", np.array(mixing), noise) + np.array(mean)[:, None, None]
-    return np.rint(colors.clip(0, 1) * np.iinfo(dtype).max).astype(dtype)
+    return np.asarray(np.rint(colors.clip(0, 1) * np.iinfo(dtype).max), dtype)
 
 
 def floats(pixels: NDArray[Any]) -> NDArray[np.float32]:
