@@ -78,7 +78,7 @@ def server(name: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         monkeypatch.setattr(weights, "PUBLISHED", {**PUBLISHED, name: known})
     handler = type("Files", (Handler,), {"files": files})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        Thread(target=httpd.serve_forever, daemon=True).start()
+        Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
 
