@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from tilestyle import __version__
+from tilestyle.cli_weights import weights as weights_command
 from tilestyle.errors import UserError
 
 PathArgument = click.Path(path_type=Path)
@@ -237,8 +238,13 @@ def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
     if not store.finished("stylize"):
         raise UserError(f"{workspace}: stylize comes before export; run it first")
     config = load_config(None, overrides, base=kept)
+    if config.identity() != Config.model_validate(kept).identity():
+        raise UserError(
+            f"{workspace}: only the section output, and color.keep to none or luminance, can be "
+            "set at export; the rest has been decided when the workspace was made"
+        )
     with showing(console, workspace / "tilestyle.log") as tell:
-        stages.export(store, output, config.output, tell)
+        stages.export(store, output, config.output, config.color, tell)
 
 
 @cli.command()
@@ -335,6 +341,9 @@ def sample(kind: str, size: str, seed: int, output: Path) -> None:
         compression="lzw",
         software=f"tilestyle {__version__}",
     )
+
+
+cli.add_command(weights_command)
 
 
 def _run(

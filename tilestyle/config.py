@@ -55,12 +55,15 @@ class Input(_Section):
 class Network(_Section):
     """The feature network."""
 
-    name: Literal["scattering", "vgg19", "vgg19-small"] = "scattering"
-    """scattering needs no weights; vgg19 is torchvision's, vgg19-small the 16x distilled one."""
+    name: Literal["scattering", "vgg19", "vgg19-caffe", "vgg19-small"] = "scattering"
+    """scattering needs no weights; of VGG-19's, vgg19 has torchvision's, vgg19-caffe those of
+    Gatys' code, vgg19-small a sixteenth of them; see docs/weights.md."""
     weights: str | None = None
-    """File of weights; None: torch hub's cache."""
+    """File of weights; None: torch hub's cache, where `tilestyle weights pull` puts it."""
     padding: Literal["zeros", "reflect"] | None = None
     """Border of VGG's convolutions; None: what the weights were trained with."""
+    pooling: Literal["max", "average"] = "max"
+    """Between VGG's blocks. The weights were trained with max; Gatys et al. (2016) took average."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network; losses are float32 always."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -119,6 +122,15 @@ class Edges(_Section):
     """Width of what is an edge of one pixel, in pixels of every level, odd."""
     mask: str | None = None
     """Image file, of any size: white where edges are, instead of looking for them."""
+
+
+class Color(_Section):
+    """Whose colours the result has."""
+
+    keep: Literal["none", "luminance", "match"] = "none"
+    """none: the style's. luminance: the content's, under the result's luminance, put together
+    when the file is written. match: the style's image first gets the mean and covariance of the
+    content's colours. See docs/adr/0019."""
 
 
 class Pyramid(_Section):
@@ -222,6 +234,7 @@ class Config(_Section):
     loss: Loss = Loss()
     style: Style = Style()
     edges: Edges = Edges()
+    color: Color = Color()
     pyramid: Pyramid = Pyramid()
     patch: Patch = Patch()
     solver: Solver = Solver()
@@ -240,6 +253,8 @@ class Config(_Section):
                 "cluster": {"kind", "workers"},
             },
         )
+        if self.color.keep == "luminance":
+            model["color"]["keep"] = "none"  # it is done when the file is written
         return dict(model)
 
 

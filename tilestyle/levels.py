@@ -11,6 +11,7 @@ from tilestyle.admm.stopping import Trace, settled
 from tilestyle.cluster.connect import Cluster, Done
 from tilestyle.cluster.graph import (
     begin_graph,
+    color_graph,
     edges_graph,
     exact_graph,
     iteration_graph,
@@ -31,6 +32,7 @@ from tilestyle.report.events import (
     StageStarted,
 )
 from tilestyle.store.workspace import Workspace
+from tilestyle.style.color import ColorMap, matching
 from tilestyle.style.objective import style_key
 
 FIRST_PATCH = 2
@@ -45,6 +47,8 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     shapes = record["shapes"]
     progress = record.get("progress")
     tell(StageStarted("stylize", *_work(workspace, config)))
+    if config.color.keep == "match" and "color_maps" not in record:
+        workspace.commit(color_maps=_color_maps(workspace, cluster))
     # without steps there is nothing to hand down: the finest level is the content itself
     for level in reversed(range(1 if config.solver.idle else len(shapes))):
         if progress and progress["level"] < level:
@@ -61,6 +65,15 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     workspace.commit(quality=asdict(quality))
     workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))
+
+
+def _color_maps(workspace: Workspace, cluster: Cluster) -> list[ColorMap]:
+    """Of each style, the map of its colours to the content's; see `style.color.matching`."""
+    record = workspace.record
+    names = ["content", *(f"style/{n}" for n in range(len(record["style_levels"][0])))]
+    shapes = {name: record["ladders"][name][0] for name in names}
+    content, *styles = cluster.run(color_graph(str(workspace.root.resolve()), shapes))
+    return [matching(style, content) for style in styles]
 
 
 def _work(workspace: Workspace, config: Config) -> tuple[float, float]:

@@ -89,7 +89,7 @@ def run(
             if not store.finished("pyramid"):
                 stages.pyramid(store, cluster, tell)
             stylize(store, cluster, tell)
-    stages.export(store, output, config.output, tell)
+    stages.export(store, output, config.output, config.color, tell)
     return summarize(store, output, time.perf_counter() - start)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from tilestyle import __version__
 from tilestyle.admm.grid import Box
 from tilestyle.cluster.connect import Cluster
 from tilestyle.cluster.graph import pyramid_graph
-from tilestyle.config import Output
+from tilestyle.config import Color, Output
 from tilestyle.errors import UserError
 from tilestyle.images import (
     Source,
@@ -24,7 +24,8 @@ from tilestyle.images import (
 )
 from tilestyle.images.tiff_writer import Compression
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
-from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, sizes
+from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, read_pixels, sizes
+from tilestyle.style.color import with_chroma_of
 from tilestyle.style.edges import LUMA
 
 
@@ -89,19 +90,31 @@ def quantize(x: NDArray[np.float32], dtype: DTypeLike) -> NDArray[Any]:
     return np.rint(scaled, out=scaled).astype(dtype)
 
 
-def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -> None:
+def result_reader(workspace: Workspace, color: Color) -> Callable[[Box], NDArray[np.float32]]:
+    """Reads the result on a box, (3, height, width) float32, in the colours that it is to have."""
+    x = result_array(workspace)
+    if color.keep != "luminance":
+        return lambda box: read_box(x, box)
+    content = workspace.array("content/0")
+    return lambda box: with_chroma_of(read_pixels(content, box), read_box(x, box))
+
+
+def export(
+    workspace: Workspace, output: Path, config: Output, color: Color, tell: Listener
+) -> None:
     """Write the result in the format that the output's name tells; a deep zoom has 8 bits.
 
     Args:
         workspace: A finished run.
         output: NAME.tif, NAME.ome.zarr or NAME.dzi.
         config: How to write it.
+        color: Whose colours it has.
         tell: Is told how it goes.
     """
     start = time.perf_counter()
     record = workspace.record
-    x = result_array(workspace)
-    height, width = x.shape[1:]
+    height, width = result_array(workspace).shape[1:]
+    colored = result_reader(workspace, color)
     kind = output_format(output)
     deep = config.depth == "16" or (config.depth == "auto" and record["dtype"] == "uint16")
     dtype = np.uint16 if deep and kind != "deepzoom" else np.uint8
@@ -110,7 +123,7 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
     tell(StageStarted("export", height * width))
 
     def read(box: Box) -> NDArray[Any]:
-        return quantize(read_box(x, box), dtype)
+        return quantize(colored(box), dtype)
 
     def bands() -> Iterator[NDArray[Any]]:
         for y in range(0, height, config.tile):

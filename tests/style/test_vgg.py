@@ -9,67 +9,25 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, max_pool2d, pad
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 
+from tests.vgg_files import RELUS, STATES, TORCHVISION, State, small_state
 from tilestyle.config import Network as NetworkConfig
 from tilestyle.errors import UserError
 from tilestyle.images import open_source
-from tilestyle.style.build import FILES, build_network, weights_file
+from tilestyle.style.build import build_network, weights_file
 from tilestyle.style.losses import gram
 from tilestyle.style.network import Layer
+from tilestyle.style.objective import Objective, Region, Weights
 from tilestyle.style.vgg import VARIANTS, VGG, Padding, load_vgg
+from tilestyle.style.weights import PUBLISHED
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-PLAN = [(1, 2), (2, 2), (3, 4), (4, 4), (5, 4)]
-TORCHVISION = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
-RELUS = [f"relu{block}_{k}" for block, depth in PLAN for k in range(1, depth + 1)]
 STYLE = [f"relu{block}_1" for block in range(1, 6)]
-State = dict[str, Tensor]
 
 
 def noise(height: int, width: int, seed: int = 0) -> Tensor:
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
-
-
-def filters(outgoing: int, incoming: int, size: int, seed: int) -> Tensor:
-    """Random filters that overlap in memory: a file of them is small whatever their shape."""
-    strides = (5, 3, 2 * size, 1)
-    shape = (outgoing, incoming, size, size)
-    count = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    generator = torch.Generator().manual_seed(seed)
-    base = torch.randn(count, generator=generator) * (2 / (incoming * size**2)) ** 0.5
-    return torch.as_strided(base, shape, strides)
-
-
-def convolution(outgoing: int, incoming: int, size: int, seed: int, name: str) -> State:
-    bias = 0.1 * torch.randn(outgoing, generator=torch.Generator().manual_seed(100 + seed))
-    return {f"{name}.weight": filters(outgoing, incoming, size, seed), f"{name}.bias": bias}
-
-
-def full_state() -> State:
-    """Names and shapes of torchvision's vgg19."""
-    widths = [64, 64, 128, 128, *[256] * 4, *[512] * 8]
-    state: State = {}
-    for n, (module, width) in enumerate(zip(TORCHVISION, widths, strict=True)):
-        incoming = widths[n - 1] if n else 3
-        state |= convolution(width, incoming, 3, n, f"features.{module}")
-    for module, (rows, columns) in {0: (4096, 25088), 3: (4096, 4096), 6: (1000, 4096)}.items():
-        state[f"classifier.{module}.weight"] = torch.zeros(1, 1).expand(rows, columns)
-        state[f"classifier.{module}.bias"] = torch.zeros(1).expand(rows)
-    return state
-
-
-def small_state() -> State:
-    """Names and shapes of the distilled network, with an auxiliary layer."""
-    widths = [16, 16, 32, 32, *[64] * 4, *[128] * 5]
-    names = [f"conv{relu[4:].replace('_', '')}" for relu in RELUS]
-    state = convolution(3, 3, 1, 50, "conv0")
-    for n, (name, width) in enumerate(zip(names, widths, strict=False)):
-        state |= convolution(width, widths[n - 1] if n else 3, 3, n, name)
-    return state | convolution(64, 16, 1, 60, "conv11_aux")
-
-
-STATES = {"vgg19": full_state, "vgg19-small": small_state}
 
 
 @pytest.fixture
@@ -78,15 +36,19 @@ def path(tmp_path: Path) -> Path:
 
 
 def by_hand(name: str, state: State, image: Tensor) -> dict[str, Tensor]:
-    """relu1_1 to relu5_1 as torchvision's module list and the distilled network compute them."""
+    """relu1_1 to relu5_1 as the code that each file was published with computes them."""
     if name == "vgg19":
         keys = [f"features.{module}" for module in TORCHVISION]
         mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
         x = ((image - mean[:, None, None]) / std[:, None, None])[None]
+    elif name == "vgg19-caffe":
+        keys = [relu.replace("relu", "conv") for relu in RELUS]
+        mean = torch.tensor([0.40760392, 0.45795686, 0.48501961])
+        x = 255 * (image[[2, 1, 0]] - mean[:, None, None])[None]
     else:
         keys = [f"conv{relu[4:].replace('_', '')}" for relu in RELUS]
         x = conv2d(image[None], state["conv0.weight"], state["conv0.bias"])
-    mode = "constant" if name == "vgg19" else "reflect"
+    mode = "reflect" if name == "vgg19-small" else "constant"
     found = {}
     for layer, key in zip(RELUS[:13], keys[:13], strict=True):
         if layer in STYLE[1:]:
@@ -115,6 +77,42 @@ def test_state_may_stand_under_model(path: Path) -> None:
     torch.save({"model": state, "epoch": 3}, path)
     vgg = load_vgg("vgg19-small", path)
     assert torch.equal(vgg.get_parameter("stem.weight"), state["conv0.weight"])
+
+
+def test_pooling_can_be_the_average(path: Path) -> None:
+    state = small_state()
+    torch.save(state, path)
+    found = load_vgg("vgg19-small", path, pooling="average").features(noise(48, 48), RELUS[1:3])
+    pooled = pad(avg_pool2d(found["relu1_2"][None], 2), (1, 1, 1, 1), mode="reflect")
+    expected = conv2d(pooled, state["conv21.weight"], state["conv21.bias"]).clamp(min=0)[0]
+    torch.testing.assert_close(found["relu2_1"], expected)
+
+
+def test_rescaled_layers_leave_relative_losses_as_they_are(path: Path) -> None:
+    # so that it does not matter whether published weights have been normalised layer by layer
+    state, image, style = small_state(), noise(64, 64), noise(64, 64, seed=1)
+    rescaled = dict(state)
+    factor = 1.0
+    for relu in RELUS[:13]:
+        name, before = f"conv{relu[4:].replace('_', '')}", factor
+        factor = 0.5 if before == 1.0 else 1.0
+        rescaled[f"{name}.weight"] = state[f"{name}.weight"] * (factor / before)
+        rescaled[f"{name}.bias"] = state[f"{name}.bias"] * factor
+    found = []
+    for weighted in (state, rescaled):
+        torch.save(weighted, path)
+        vgg = load_vgg("vgg19-small", path)
+        styles = {j: gram(maps) for j, maps in vgg.features(style, RELUS[:13]).items()}
+        weights = Weights(vgg.preset.content, vgg.preset.style, alpha=0.05, beta=1.0)
+        objective = Objective(vgg, weights, [Region(styles)])
+        features = objective.features(image)
+        terms = (
+            objective.content_term(features, objective.content_features(style)),
+            objective.style_term(objective.grams(features)),
+        )
+        found.append(torch.stack(terms))
+    assert found[0].min() > 0
+    torch.testing.assert_close(found[1], found[0])
 
 
 def test_padding_can_be_overruled(path: Path) -> None:
@@ -148,7 +146,12 @@ def refused(name: str, path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("vgg19", "features.28.bias"), ("vgg19-small", "conv0.weight")]
+    ("name", "key"),
+    [
+        ("vgg19", "features.28.bias"),
+        ("vgg19-caffe", "conv5_4.weight"),
+        ("vgg19-small", "conv0.weight"),
+    ],
 )
 def test_a_missing_tensor_is_named(name: str, key: str, path: Path) -> None:
     state = STATES[name]()
@@ -215,19 +218,20 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
     refused("vgg19", tmp_path)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_missing_weights_say_three_ways(
+@pytest.mark.parametrize("name", STATES)
+def test_missing_weights_say_what_to_do(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     config = NetworkConfig.model_validate({"name": name})
     with pytest.raises(UserError) as caught:
         weights_file(config)
-    cached = tmp_path / "hub" / "checkpoints" / FILES[name]
+    place = tmp_path / "hub" / "checkpoints" / PUBLISHED[name].file
     message = str(caught.value)
-    assert message.startswith(f"{cached}: no weights for {name}")
+    assert message.startswith(f"{place}: no weights for {name}")
+    assert f"tilestyle weights pull {name}" in message
     assert "--weights FILE" in message
-    assert f"put it at {cached}" in message
+    assert f"put it at {place}" in message
     assert "network.name=scattering" in message
     assert "\n" not in message
 
@@ -237,11 +241,11 @@ def test_weights_are_found_where_they_are_said_to_be(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    cached = tmp_path / "torch" / "hub" / "checkpoints" / FILES["vgg19-small"]
-    cached.parent.mkdir(parents=True)
-    cached.touch()
+    place = tmp_path / "torch" / "hub" / "checkpoints" / "vgg19-small16x.pth"
+    place.parent.mkdir(parents=True)
+    place.touch()
     (tmp_path / "mine.pth").touch()
-    assert weights_file(NetworkConfig(name="vgg19-small")) == cached
+    assert weights_file(NetworkConfig(name="vgg19-small")) == place
     named = NetworkConfig(name="vgg19-small", weights="~/mine.pth")
     assert weights_file(named) == tmp_path / "mine.pth"
     with pytest.raises(UserError, match=r"gone\.pth: no weights"):

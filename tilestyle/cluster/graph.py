@@ -1,6 +1,6 @@
 """The graphs: what is a task, and what it waits for. One iteration of Algorithm 1 is one graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from tilestyle.admm.sharing import merge, tree_reduce
 from tilestyle.cluster import exact, tasks
 from tilestyle.cluster.level import LevelRef
 from tilestyle.store.workspace import BLOCK, blocks
+from tilestyle.style.color import add_sums
 
 
 def task(function: Any) -> Any:
@@ -110,6 +111,17 @@ def edges_graph(ref: LevelRef, shape: tuple[int, int]) -> list[Any]:
 def begin_graph(ref: LevelRef, grid: Grid, coarser: int) -> list[Any]:
     """X at iteration 0."""
     return [task(tasks.begin_block)(ref, p.index, coarser) for p in grid]
+
+
+def color_graph(root: str, shapes: Mapping[str, tuple[int, int]]) -> list[Any]:
+    """Sums of the colours of each image, given by name with its height and width."""
+    return [
+        tree_reduce(
+            task(add_sums),
+            [task(tasks.sum_colors)(root, image, box) for box in blocks(shape, BLOCK)],
+        )
+        for image, shape in shapes.items()
+    ]
 
 
 def pyramid_graph(root: str, image: str, level: int, shape: tuple[int, int]) -> list[Any]:

@@ -15,8 +15,9 @@ from tilestyle.admm.grid import Box, Grid, make_grid
 from tilestyle.cluster.guides import Guides
 from tilestyle.config import Config, Patch
 from tilestyle.config import Network as NetworkConfig
-from tilestyle.store.workspace import Workspace
+from tilestyle.store.workspace import Workspace, read_pixels
 from tilestyle.style.build import build_network, pick_device, weigh
+from tilestyle.style.color import recolored
 from tilestyle.style.engine import HISTORY
 from tilestyle.style.exact import context
 from tilestyle.style.network import Network
@@ -131,6 +132,12 @@ class Level:
     def content(self) -> zarr.Array[Any]:
         """Pixels of the content."""
         return self.workspace.array(f"content/{self.ref.level}")
+
+    def read_style(self, style: int, box: Box) -> NDArray[np.float32]:
+        """Pixels of a style image, in the colours that count: see `Color.keep`."""
+        pixels = read_pixels(self.style_arrays[style], box)
+        maps = self.record.get("color_maps")
+        return recolored(pixels, maps[style]) if maps else pixels
 
     def state(self, name: str, generation: int) -> zarr.Array[Any]:
         """An array of the level's state, by name; see `store.workspace`."""

@@ -18,6 +18,7 @@ from tilestyle.admm.sharing import Statistics
 from tilestyle.cluster.level import Level, LevelRef, open_level, patch_index
 from tilestyle.store.pyramid import expand, reduce
 from tilestyle.store.workspace import Workspace, read_box, read_pixels
+from tilestyle.style.color import ColorSums, color_sums
 from tilestyle.style.edges import context, edge_energy, edge_mask, histogram, quantile
 from tilestyle.style.engine import Moments, Problem, solve
 from tilestyle.style.objective import Objective
@@ -48,13 +49,18 @@ def reduce_block(root: str, image: str, level: int, box: Box) -> int:
     return box.height * box.width
 
 
+def sum_colors(root: str, image: str, box: Box) -> ColorSums:
+    """Sums of the colours of one block of an image's finest level."""
+    return color_sums(read_box(Workspace(Path(root)).array(f"{image}/0"), box))
+
+
 def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:
     """CF(S) of one patch of a style image, for all layers that count, as of one region."""
     level = open_level(ref)
     image = level.style_arrays[style]
     grid = level.measuring(level.grid_of((image.shape[1], image.shape[2])))
     box = grid[patch].box
-    pixels = level.tensor(read_pixels(image, box))
+    pixels = level.tensor(level.read_style(style, box))
     with torch.no_grad():
         features = level.network.features(pixels, level.weights.layers)
     every = replace(level.weights, style=dict.fromkeys(level.weights.layers, 1.0))

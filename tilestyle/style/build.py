@@ -13,9 +13,7 @@ from tilestyle.style.network import Network, usable
 from tilestyle.style.objective import Weights
 from tilestyle.style.scattering import Scattering
 from tilestyle.style.vgg import load_vgg
-
-FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg19-small": "vgg19-small16x.pth"}
-"""Names under which torch hub keeps the weights."""
+from tilestyle.style.weights import cached
 
 
 def pick_device(name: str) -> torch.device:
@@ -35,14 +33,15 @@ def weights_file(config: NetworkConfig) -> Path:
     """Where a trained network's weights lie.
 
     Raises:
-        UserError: They are not there; the message says the three ways to go on.
+        UserError: They are not there; the message says the ways to go on.
     """
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / FILES[config.name]
-    path = Path(config.weights).expanduser() if config.weights else cached
+    place = cached(config.name)
+    path = Path(config.weights).expanduser() if config.weights else place
     if not path.is_file():
         raise UserError(
-            f"{path}: no weights for {config.name}. Give the file with --weights FILE, or put it "
-            f"at {cached}, or go on without weights: --set network.name=scattering"
+            f"{path}: no weights for {config.name}. Get them with `tilestyle weights pull "
+            f"{config.name}`, or give the file with --weights FILE, or put it at {place}, or go on "
+            "without weights: --set network.name=scattering"
         )
     return path
 
@@ -64,7 +63,7 @@ def build_network(config: NetworkConfig) -> Network:
             )
         network = Scattering()
     else:
-        network = load_vgg(config.name, weights_file(config), config.padding)
+        network = load_vgg(config.name, weights_file(config), config.padding, config.pooling)
     if isinstance(network, nn.Module):
         network.requires_grad_(False).eval()
         network.to(device=device, dtype=getattr(torch, config.precision))

@@ -1,6 +1,6 @@
 """VGG-19 (Simonyan & Zisserman 2015) up to relu5_4, in torchvision's layout, at any width."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,39 +13,73 @@ from tilestyle.errors import UserError
 from tilestyle.style.network import Features, Layer, Preset
 
 DEPTHS = (2, 2, 4, 4, 4)
-"""Convolutions in each of the five blocks; a 2 x 2 max pooling stands between two blocks."""
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
+"""Convolutions in each of the five blocks; a 2 x 2 pooling stands between two blocks."""
 Padding = Literal["zeros", "reflect"]
+Pooling = Literal["max", "average"]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A published set of VGG-19 weights: its widths and the names in its file.
+    """A published set of VGG-19 weights: its widths, its input and the names in its file.
+
+    All were trained with max pooling, and all take the layers of Gatys et al. (2016): style
+    relu1_1 to relu5_1, content relu4_2. Style layers count alike, since losses are relative.
 
     Attributes:
         widths: Channels of the five blocks.
-        stem: Name of a 1 x 1 convolution that takes RGB in 0 to 1; None where the input is
-            normalised by ImageNet's mean and standard deviation instead.
+        names: Name of a convolution in the file, from its number among torchvision's modules,
+            its block and its place in it.
         last: Number of the last convolution that the file holds, counted from 1.
-        torchvision: Whether names count modules ("features.0") or blocks ("conv11").
         padding: What the network was trained with.
         content_weight: alpha of Eq. (1).
+        stem: Name of a 1 x 1 convolution that takes RGB in 0 to 1 and normalises it; None where
+            that is left to `mean` and `std`.
+        mean: Subtracted from RGB in 0 to 1.
+        std: Divides what is left.
+        bgr: Whether the first convolution in the file takes blue first.
     """
 
     widths: tuple[int, ...]
-    stem: str | None
+    names: str
     last: int
-    torchvision: bool
     padding: Padding
-    content_weight: float
+    content_weight: float = 0.05
+    stem: str | None = None
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    bgr: bool = False
 
+
+WIDTHS = (64, 128, 256, 512, 512)
 
 VARIANTS: Mapping[str, Variant] = {
-    "vgg19": Variant((64, 128, 256, 512, 512), None, 16, True, "zeros", 0.05),
+    # torchvision, VGG19_Weights.IMAGENET1K_V1: trained on RGB by ImageNet's mean and deviation
+    "vgg19": Variant(
+        WIDTHS,
+        names="features.{module}",
+        last=16,
+        padding="zeros",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    ),
+    # Simonyan & Zisserman's own weights as Gatys' PyTorch code and SPST have them: BGR, 0 to 255
+    "vgg19-caffe": Variant(
+        WIDTHS,
+        names="conv{block}_{k}",
+        last=16,
+        padding="zeros",
+        mean=(0.48501961, 0.45795686, 0.40760392),
+        std=(1 / 255,) * 3,
+        bgr=True,
+    ),
     # Wang et al., Collaborative Distillation (CVPR 2020): a quarter of the channels
-    "vgg19-small": Variant((16, 32, 64, 128, 128), "conv0", 13, False, "reflect", 0.05),
+    "vgg19-small": Variant(
+        (16, 32, 64, 128, 128),
+        names="conv{block}{k}",
+        last=13,
+        padding="reflect",
+        stem="conv0",
+    ),
 }
 
 
@@ -55,7 +89,7 @@ def _file_names(variant: Variant) -> list[tuple[str, str, int]]:
     module = 0
     for block, depth in enumerate(DEPTHS, start=1):
         for k in range(1, depth + 1):
-            in_file = f"features.{module}" if variant.torchvision else f"conv{block}{k}"
+            in_file = variant.names.format(module=module, block=block, k=k)
             names.append((f"relu{block}_{k}", in_file, variant.widths[block - 1]))
             module += 2  # the convolution and its relu
         module += 1  # the pooling
@@ -68,8 +102,13 @@ class VGG(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, variant: Variant, padding: Padding | None = None) -> None:
+    def __init__(
+        self, variant: Variant, padding: Padding | None = None, pooling: Pooling = "max"
+    ) -> None:
         super().__init__()
+        self.pool: Callable[[Tensor, int], Tensor] = (
+            F.max_pool2d if pooling == "max" else F.avg_pool2d
+        )
         self.names = _file_names(variant)
         self.stem = nn.Conv2d(3, 3, 1) if variant.stem else None
         self.convolutions = nn.ModuleList()
@@ -79,8 +118,8 @@ class VGG(nn.Module):
                 nn.Conv2d(incoming, channels, 3, padding=1, padding_mode=padding or variant.padding)
             )
             incoming = channels
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
-        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
+        self.register_buffer("mean", torch.tensor(variant.mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(variant.std)[:, None, None])
         self.layers = self._geometry()
         style = {f"relu{block}_1": 1.0 for block in range(1, 6)}
         self.preset = Preset(
@@ -105,7 +144,7 @@ class VGG(nn.Module):
         found: Features = {}
         for (relu, _, _), convolution in zip(self.names, self.convolutions, strict=True):
             if relu.endswith("_1") and relu != "relu1_1":
-                x = F.max_pool2d(x, 2)
+                x = self.pool(x, 2)
             x = convolution(x).relu_()
             if relu in names:
                 found[relu] = x[0]
@@ -114,19 +153,22 @@ class VGG(nn.Module):
         return found
 
 
-def load_vgg(name: str, path: Path, padding: Padding | None = None) -> VGG:
+def load_vgg(
+    name: str, path: Path, padding: Padding | None = None, pooling: Pooling = "max"
+) -> VGG:
     """A VGG-19 with the weights of a file.
 
     Args:
         name: Key of `VARIANTS`.
         path: A file as `torch.save` writes it: a state dict, or a dict with one under "model".
         padding: Border of every convolution; None for what the weights were trained with.
+        pooling: Between blocks; Gatys et al. (2016) prefer the average.
 
     Raises:
         UserError: The file cannot be read or does not hold the expected tensors.
     """
     variant = VARIANTS[name]
-    vgg = VGG(variant, padding)
+    vgg = VGG(variant, padding, pooling)
     stored = _read_state(path)
     wanted = {f"convolutions.{i}": in_file for i, (_, in_file, _) in enumerate(vgg.names)}
     if variant.stem:
@@ -143,6 +185,8 @@ def load_vgg(name: str, path: Path, padding: Padding | None = None) -> VGG:
                     f"found {found}; give the right file with --weights"
                 )
             state[f"{ours}.{kind}"] = tensor
+    if variant.bgr:
+        state["convolutions.0.weight"] = state["convolutions.0.weight"].flip(1)
     vgg.load_state_dict(state)
     return vgg
 

@@ -113,17 +113,18 @@ def _view_workspace(workspace: Workspace) -> View:
         raise UserError(f"{workspace.root}: stylize comes before view; run it first")
     record = workspace.record
     shape = _pair(record["shapes"][0])
-    x = stages.result_array(workspace)
+    config = Config.model_validate(record["config"])
+    result = stages.result_reader(workspace, config.color)
     pyramids = {
         "content": _stored(workspace, "content", record["shapes"]),
-        "result": Pyramid(shape, [lambda box: stages.quantize(read_box(x, box), "uint8")]),
+        "result": Pyramid(shape, [lambda box: stages.quantize(result(box), "uint8")]),
     }
     styles = {
         f"{name.replace('/', '-')}.jpeg": _thumbnail(_stored(workspace, name, shapes))
         for name, shapes in record["ladders"].items()
         if name.startswith("style/")
     }
-    grid = patch_grid(shape, Config.model_validate(record["config"]).patch)
+    grid = patch_grid(shape, config.patch)
     return View(workspace.title, {name: LazyZoom(p) for name, p in pyramids.items()}, styles, grid)
 
 
