@@ -439,10 +439,6 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; run the same command again to go on", 75)
     except OSError as error:
-        from tilestyle.store.retry import NO_SPACE, no_space
-
-        if error.errno in NO_SPACE:
-            _fail(no_space(error, "tilestyle"), 2)
         _fail(f"{error.filename or 'tilestyle'}: {error.strerror or error}", 2)
     sys.exit(0)
 

@@ -1,6 +1,7 @@
 """A tiny run, what can go wrong with it, and a count of the tasks that were run."""
 
 import os
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,11 +22,13 @@ from tilestyle.store.location import Root
 
 TINY = {
     "pyramid": {"coarsest": 96},
-    "patch": {"core": 64, "overlap": 32, "blend": 16},
-    "solver": {"steps": 3, "min_steps": 2},
+    "patch": {"core": 128, "overlap": 32, "blend": 16},
+    "solver": {"steps": 4, "min_steps": 3},
     "cluster": {"kind": "threads", "workers": 1},
 }
-"""12 patches at the finest of two levels: some 130 tasks."""
+"""6 patches at the finest of two levels: some 90 tasks."""
+SIZE = (288, 192)
+LOCAL = ("cluster.kind=local", "cluster.workers=2")
 
 
 def run(
@@ -33,7 +36,7 @@ def run(
 ) -> bytes:
     """The bytes of a tiny run's TIFF."""
     config = load_config(None, overrides, base=TINY)
-    images = sample("content", 256, 192), sample("strokes", 128, 96)
+    images = sample("content", *SIZE), sample("strokes", 128, 96)
     pipeline.run(images[0], [images[1]], output, config, workspace=workspace, tell=tell)
     return output.read_bytes()
 
@@ -95,6 +98,12 @@ def repeated(log: Path) -> int:
     return counts.total() - len(counts)
 
 
-if __name__ == "__main__":  # a driver that can be killed: python -m tests.cluster.faults OUTPUT LOG
+def start_driver(output: Path, log: Path, *overrides: str) -> subprocess.Popen[bytes]:
+    """The same run, watched, in a process of its own that can be killed."""
+    command = [sys.executable, "-m", "tests.cluster.faults", output, log, *overrides]
+    return subprocess.Popen(command, cwd=Path(__file__).parents[2])
+
+
+if __name__ == "__main__":
     pipeline.connect = watched(Path(sys.argv[2]))  # type: ignore[assignment]
     run(Path(sys.argv[1]), *sys.argv[3:])

@@ -3,22 +3,19 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.faults import repeated, run, runs, watched
+from tests.cluster.faults import LOCAL, repeated, run, runs, start_driver, watched
 from tilestyle import pipeline
 from tilestyle.cluster.connect import CONFIG, Cluster
 from tilestyle.cluster.run import WorkerKilledError
 from tilestyle.report.events import Event, IterationDone, PatchDone
 from tilestyle.store.workspace import Workspace
 
-LOCAL = ("cluster.kind=local", "cluster.workers=2")
 KILLS = 3
 
 
@@ -53,16 +50,11 @@ def test_killed_workers_repeat_no_finished_task(
         workers = clusters[0].client.run(os.getpid, on_error="ignore").values()
         os.kill(random.choice(list(workers)), signal.SIGKILL)
 
-    moments = sorted(random.sample(range(10, 110), KILLS))
+    moments = sorted(random.sample(range(10, 80), KILLS))
     killer = AfterTasks(log, moments, kill)
     assert run(tmp_path / "r.tif", *LOCAL, tell=killer) == undisturbed
     assert not killer.moments
     assert repeated(log) <= KILLS  # the one that the worker was at, each time
-
-
-def start_driver(output: Path, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.cluster.faults", output, log]
-    return subprocess.Popen(command, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.slow
@@ -70,7 +62,7 @@ def test_a_killed_driver_goes_on_and_repeats_no_finished_task(
     undisturbed: bytes, tmp_path: Path
 ) -> None:
     output, log = tmp_path / "r.tif", tmp_path / "log"
-    for moment in sorted(random.sample(range(5, 110), KILLS)):
+    for moment in sorted(random.sample(range(5, 80), KILLS)):
         with start_driver(output, log) as driver:
             while driver.poll() is None and runs(log).total() < moment:
                 time.sleep(0.01)
@@ -89,17 +81,17 @@ def test_a_patch_that_kills_its_workers_is_named_and_the_rest_is_kept(
 ) -> None:
     monkeypatch.setitem(CONFIG, "distributed.scheduler.allowed-failures", 1)
     log = tmp_path / "log"
-    monkeypatch.setattr(pipeline, "connect", watched(log, poison="done/0/1/z_update-7-"))
+    monkeypatch.setattr(pipeline, "connect", watched(log, poison="done/0/1/z_update-4-"))
     with pytest.raises(WorkerKilledError) as caught:
         run(tmp_path / "r.tif", *LOCAL)
     assert caught.value.exit_code == 2
-    named = r"z_update of level 0, iteration 2, patch 7 \(x 192 to 256, y 64 to 128\): each of 2 "
+    named = r"z_update of level 0, iteration 2, patch 4 \(x 96 to 192, y 128 to 192\): each of 2 "
     assert caught.match(named)
     assert Workspace.open(tmp_path / "r.tilestyle").record["progress"]["iteration"] == 1
     monkeypatch.setattr(pipeline, "connect", watched(log))
     assert run(tmp_path / "r.tif") == undisturbed
     again = {path: n for path, n in runs(log).items() if n > 1}
-    assert all("z_update-7-" in path or n == 2 for path, n in again.items())
+    assert all("z_update-4-" in path or n == 2 for path, n in again.items())
     assert len(again) <= 3  # what else the dying workers were at
 
 
@@ -110,11 +102,11 @@ def test_a_signal_lets_running_tasks_end_and_nothing_is_run_twice(
     log = tmp_path / "log"
     monkeypatch.setattr(pipeline, "connect", watched(log))
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    stop = AfterTasks(log, [60], lambda: os.kill(os.getpid(), number))
+    stop = AfterTasks(log, [45], lambda: os.kill(os.getpid(), number))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "r.tif", tell=stop)
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
-    assert runs(log).total() < 100
+    assert runs(log).total() < 80
     assert run(tmp_path / "r.tif") == undisturbed
     assert repeated(log) == 0
 

@@ -15,7 +15,6 @@ from distributed.comm import CommClosedError
 
 from tilestyle.cluster.records import Place
 from tilestyle.errors import TryAgainError, UserError
-from tilestyle.store.retry import NO_SPACE, no_space, transient
 
 Done = Callable[[int, Any], None]
 """Is told a place in the graph and the value that has come for it."""
@@ -78,8 +77,8 @@ def explained() -> Iterator[None]:
     """Errors of tasks that a user can mend, as `UserError`.
 
     Raises:
-        UserError: No space is left, or a task has killed its workers.
-        TryAgainError: The workspace cannot be reached, or the cluster is gone.
+        WorkerKilledError: A task has killed its workers.
+        TryAgainError: The scheduler is gone.
     """
     try:
         yield
@@ -90,15 +89,6 @@ def explained() -> Iterator[None]:
         raise TryAgainError(
             "the cluster's scheduler is gone; what is done is kept: run the same command again"
         ) from error
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            raise UserError(no_space(error, "workspace")) from error
-        if transient(error):
-            raise TryAgainError(
-                f"workspace: cannot be reached ({error}); what is done is kept: run the same "
-                "command again"
-            ) from error
-        raise
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from zarr.abc.store import Store
 
 from tilestyle.errors import TryAgainError, UserError
 from tilestyle.store.location import Root, create_key, delete_key, open_store, read_key, write_key
+from tilestyle.store.retry import explained
 from tilestyle.store.workspace import LOCK, exists, refuse_foreign
 
 BEAT = 10.0
@@ -38,7 +39,7 @@ class Holder:
             not the same process.
         since: When it took the lock.
         beat: Its last heartbeat.
-        token: Tells it from all others.
+        nonce: Tells it from all others.
     """
 
     host: str = field(default_factory=socket.gethostname)
@@ -46,7 +47,7 @@ class Holder:
     started: float = field(default_factory=lambda: psutil.Process().create_time())
     since: float = field(default_factory=time.time)
     beat: float = field(default_factory=time.time)
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def alive(self) -> bool:
@@ -81,21 +82,23 @@ def hold(root: Root) -> Iterator[None]:
     nothing is left.
 
     Raises:
-        UserError: Something else lies there, or nothing can be written.
-        TryAgainError: Another driver is at work, or has taken the lock over meanwhile.
+        UserError: Something else lies there, nothing can be written, or the disk is full.
+        TryAgainError: Another driver is at work, or has taken the lock over meanwhile; or the
+            store cannot be reached.
     """
-    if not exists(root):
-        refuse_foreign(root)
     store = open_store(root)
     try:
-        mine = _take(root, store)
+        with explained(root):
+            if not exists(root):
+                refuse_foreign(root)
+            mine = _take(root, store)
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{root}: cannot be written: {reason}") from error
+        raise UserError(f"{root}: cannot be used: {error.strerror or error}") from error
     heart = _Heart(store, mine)
     heart.start()
     try:
-        yield
+        with explained(root):
+            yield
     except KeyboardInterrupt:
         if heart.taken is not None:
             raise TryAgainError(f"{root}: was taken over by {heart.taken}") from None
@@ -162,7 +165,7 @@ class _Heart(threading.Thread):
     def beat(self) -> None:
         """One heartbeat."""
         found = holder(self.store)
-        if found is not None and found.token != self.mine.token:
+        if found is not None and found.nonce != self.mine.nonce:
             self.taken = found
             self._end.set()
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

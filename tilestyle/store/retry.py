@@ -3,12 +3,15 @@
 import asyncio
 import errno
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
+
+from tilestyle.errors import TryAgainError, UserError
 
 T = TypeVar("T")
 
@@ -117,9 +120,29 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     return await attempt()
 
 
-def no_space(error: OSError, where: Any) -> str:
-    """One line on a full disk."""
-    return (
-        f"{error.filename or where}: no space left on the device; nothing is lost: make space, "
-        "then run the same command again"
-    )
+@contextmanager
+def explained(where: Any) -> Iterator[None]:
+    """What a store could not do after all, in one line.
+
+    Args:
+        where: Names the workspace.
+
+    Raises:
+        UserError: The disk is full.
+        TryAgainError: A transient error has lasted.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = error.filename or where
+        if error.errno in NO_SPACE:
+            raise UserError(
+                f"{name}: no space left on the device; nothing is lost: make space, then run the "
+                "same command again"
+            ) from error
+        if transient(error):
+            raise TryAgainError(
+                f"{name}: cannot be reached ({error.strerror or error}); what is done is kept: run "
+                "the same command again"
+            ) from error
+        raise
