@@ -23,6 +23,10 @@ from tilestyle.store.location import Root
 TINY = {
     "pyramid": {"coarsest": 96},
     "patch": {"core": 128, "overlap": 32, "blend": 16},
+    "loss": {
+        "style_layers": {"first.0": 1.0, "first.1": 1.0},
+        "content_layers": {"first.1": 1.0},
+    },
     "solver": {"steps": 4, "min_steps": 3},
     "cluster": {"kind": "threads", "workers": 1},
 }

@@ -51,7 +51,7 @@ def run_graph(client: Client, graph: Sequence[Any], done: Done | None) -> list[A
     """See `Cluster.run`."""
     finished: Finished = SimpleQueue()
     results: list[Any] = [None] * len(graph)
-    with _signals_to(finished):
+    with _explained(), _signals_to(finished):
         futures = client.compute(list(graph))
         place = {future.key: i for i, future in enumerate(futures)}
         for future in futures:
@@ -73,7 +73,7 @@ def run_graph(client: Client, graph: Sequence[Any], done: Done | None) -> list[A
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def _explained() -> Iterator[None]:
     """Errors of tasks that a user can mend, as `UserError`.
 
     Raises:
@@ -119,8 +119,8 @@ def _drain(client: Client, futures: Sequence[Future]) -> None:
     """Give up all tasks that wait, and let those that run come to their end, and their records."""
     for future in futures:
         future.release()
-    with suppress(OSError, ValueError, CancelledError):  # the cluster itself may be what failed
-        while any(client.run(_busy, on_error="ignore").values()):
+    with suppress(OSError, CancelledError):  # the cluster itself may be what failed
+        while client.status == "running" and any(client.run(_busy, on_error="ignore").values()):
             time.sleep(0.1)
 
 

@@ -17,7 +17,8 @@ def print_status(console: Console, workspace: Workspace) -> None:
     for stage in STAGES[:-1]:
         console.print(f"  {stage}: {'done' if workspace.finished(stage) else 'to do'}")
     console.print(_levels(workspace))
-    console.print(_tasks(workspace))
+    if tasks := _tasks(workspace):
+        console.print(tasks)
     if who := holder(workspace.store):
         console.print(f"{'at work' if who.alive else 'left by a dead run'}: {who}")
     if record["history"]:

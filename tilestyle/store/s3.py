@@ -21,6 +21,7 @@ T = TypeVar("T")
 _OPTIONS = {
     "connect_timeout": 10,
     "read_timeout": 60,
+    "retries": {"total_max_attempts": 1},  # `store.retry` does that
     # servers other than AWS may not know the checksums that newer clients add
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
