@@ -50,8 +50,8 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
     _drop_state(workspace, level=0)
-    level = Level(level_ref(workspace, 0, record=True))
-    quality = assess(cluster, level, workspace.record["progress"]["iteration"])
+    finest = Level(level_ref(workspace, 0, record=True))
+    quality = assess(cluster, finest, workspace.record["progress"]["iteration"])
     workspace.commit(quality=asdict(quality))
     workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))

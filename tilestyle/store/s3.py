@@ -4,9 +4,9 @@ Neither is ever written to a record or a log; botocore finds them in each proces
 """
 
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any
 
 import aiohttp
 import s3fs
@@ -14,9 +14,6 @@ from botocore import exceptions
 from botocore.parsers import ResponseParserError
 from zarr.core.buffer import Buffer
 from zarr.storage import FsspecStore
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _OPTIONS = {
     "connect_timeout": 10,
@@ -44,11 +41,11 @@ def open_s3(path: str, read_only: bool) -> "S3Store":
     return S3Store(files, read_only=read_only, path=path)
 
 
-def _as_os_errors(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def _as_os_errors(method: Callable[..., Any]) -> Any:
     """A method that raises OSErrors alone: which of them are transient is known."""
 
     @wraps(method)
-    async def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def translated(*args: Any, **kwargs: Any) -> Any:
         try:
             return await method(*args, **kwargs)
         except (exceptions.BotoCoreError, aiohttp.ClientError, ResponseParserError) as error:
@@ -67,12 +64,12 @@ def _os_error(error: Exception) -> OSError:
 class S3Store(FsspecStore):
     """Objects below bucket/prefix: each is written whole or not at all."""
 
-    get = _as_os_errors(FsspecStore.get)  # type: ignore[assignment]
-    get_partial_values = _as_os_errors(FsspecStore.get_partial_values)  # type: ignore[assignment]
-    exists = _as_os_errors(FsspecStore.exists)  # type: ignore[assignment]
-    set = _as_os_errors(FsspecStore.set)  # type: ignore[assignment]
-    delete = _as_os_errors(FsspecStore.delete)  # type: ignore[assignment]
-    delete_dir = _as_os_errors(FsspecStore.delete_dir)  # type: ignore[assignment]
+    get = _as_os_errors(FsspecStore.get)
+    get_partial_values = _as_os_errors(FsspecStore.get_partial_values)
+    exists = _as_os_errors(FsspecStore.exists)
+    set = _as_os_errors(FsspecStore.set)
+    delete = _as_os_errors(FsspecStore.delete)
+    delete_dir = _as_os_errors(FsspecStore.delete_dir)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write with the condition If-None-Match: the server lets one of several writers win."""
