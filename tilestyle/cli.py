@@ -20,7 +20,7 @@ from tilestyle.errors import UserError
 PathArgument = click.Path(path_type=Path)
 
 
-class RootArgument(click.ParamType):
+class RootArgument(click.ParamType[Any]):
     """A folder, or s3://BUCKET/PREFIX."""
 
     name = "workspace"

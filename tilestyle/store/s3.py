@@ -3,9 +3,10 @@
 Neither is ever written to a record or a log; botocore finds them in each process anew.
 """
 
+import atexit
 import errno
 from collections.abc import AsyncIterator, Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ import s3fs
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 from zarr.core.buffer import Buffer
+from zarr.core.sync import sync
 from zarr.storage import FsspecStore
 
 _OPTIONS = {
@@ -33,12 +35,25 @@ _UNREACHABLE = (
 
 def open_s3(path: str, read_only: bool) -> "S3Store":
     """The store of bucket/prefix."""
+    return S3Store(_files(), read_only=read_only, path=path)
+
+
+@cache
+def _files() -> Any:
+    """The connection of this process."""
     files = s3fs.S3FileSystem(
         asynchronous=True,
         use_listings_cache=False,  # others write here, too
+        skip_instance_cache=True,
         config_kwargs=_OPTIONS,
     )
-    return S3Store(files, read_only=read_only, path=path)
+    atexit.register(lambda: sync(_close(files)))
+    return files
+
+
+async def _close(files: Any) -> None:
+    client = await files.set_session()
+    await client.close()
 
 
 def _as_os_errors(method: Callable[..., Any]) -> Any:
