@@ -188,7 +188,7 @@ def _ingest(content: Path, styles: tuple[Path, ...], workspace: Any, config: Any
     from tilestyle.store.lock import hold
     from tilestyle.store.workspace import Workspace, log_of
 
-    images = [content, *styles]
+    images = pipeline.all_images(content, styles, config)
     record = pipeline.plan(images, config)
     with hold(workspace), showing(console, log_of(workspace)) as tell:
         store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)

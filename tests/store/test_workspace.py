@@ -316,9 +316,11 @@ def test_read_pixels_spans_zero_to_one(workspace: Workspace, dtype: str) -> None
 
 def test_targets_come_back(workspace: Workspace) -> None:
     grams = {"first.0": noise(4, 4), "relu1_1": noise(7, 7)}
-    workspace.save_target(2, {name: gram + 1 for name, gram in grams.items()})
-    workspace.save_target(2, grams)
-    found = workspace.load_target(2)
+    workspace.save_target(2, 1, grams)
+    workspace.save_target(2, 0, {name: gram + 1 for name, gram in grams.items()})
+    workspace.save_target(2, 0, grams)
+    found, other = workspace.load_targets(2)
+    assert set(other) == set(grams)
     assert set(found) == set(grams)
     for name, gram in grams.items():
         assert found[name].tobytes() == gram.tobytes()

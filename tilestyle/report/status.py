@@ -12,8 +12,7 @@ from tilestyle.store.workspace import DONE, STAGES, Workspace
 def print_status(console: Console, workspace: Workspace) -> None:
     """Print inputs, stages, levels and the last iteration."""
     record = workspace.record
-    inputs = [entry["name"] for entry in record["inputs"]]
-    console.print(f"{inputs[0]} in the manner of {', '.join(inputs[1:])}")
+    console.print(workspace.title)
     for stage in STAGES[:-1]:
         console.print(f"  {stage}: {'done' if workspace.finished(stage) else 'to do'}")
     console.print(_levels(workspace))
