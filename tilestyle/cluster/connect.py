@@ -13,7 +13,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
-from tilestyle.cluster.run import Done, run_graph
+from tilestyle.cluster.run import Done, explained, run_graph
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
 
@@ -83,7 +83,8 @@ class Cluster:
             UserError: A task failed for a reason that the user can mend.
             KeyboardInterrupt: A signal came.
         """
-        return run_graph(self.client, graph, done)
+        with explained(self.client):
+            return run_graph(self.client, graph, done)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def run_graph(client: Client, graph: Sequence[Any], done: Done | None) -> list[A
     """See `Cluster.run`."""
     finished: Finished = SimpleQueue()
     results: list[Any] = [None] * len(graph)
-    with _explained(client), _signals_to(finished):
+    with _signals_to(finished):
         futures = client.compute(list(graph))
         place = {future.key: i for i, future in enumerate(futures)}
         for future in futures:
@@ -73,7 +73,7 @@ def run_graph(client: Client, graph: Sequence[Any], done: Done | None) -> list[A
 
 
 @contextmanager
-def _explained(client: Client) -> Iterator[None]:
+def explained(client: Client) -> Iterator[None]:
     """Errors of tasks that a user can mend, as `UserError`.
 
     Raises:
