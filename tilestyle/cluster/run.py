@@ -125,7 +125,7 @@ def _drain(client: Client, futures: Sequence[Future]) -> None:
     """Give up all tasks that wait, and let those that run come to their end, and their records."""
     for future in futures:
         future.release()
-    with suppress(OSError, CancelledError):  # the cluster itself may be what failed
+    with suppress(OSError, RuntimeError, CancelledError):  # the cluster itself may be what failed
         while client.status == "running" and any(client.run(_busy, on_error="ignore").values()):
             time.sleep(0.1)
 
