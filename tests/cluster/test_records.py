@@ -37,7 +37,7 @@ class Once:
     "value",
     [
         7,
-        tasks.Receipt(3, 0.1),
+        tasks.Receipt(3, 0.1, 0.2),
         {"first.0": (np.linspace(0, 1, 7, dtype=np.float32), 0.3), "n": (np.float64(2) / 3, 1.0)},
         Profile(Box(0, 1, 2, 3), np.zeros((2, 1)), np.ones((2, 1))),
     ],
