@@ -1,14 +1,15 @@
 """The stylize stage: all levels, coarse to fine; every iteration is one graph and one commit."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tilestyle.admm.stopping import Trace, settled
-from tilestyle.cluster.connect import Cluster, Done
+from tilestyle.cluster.connect import Cluster
 from tilestyle.cluster.graph import (
     begin_graph,
     color_graph,
@@ -18,6 +19,7 @@ from tilestyle.cluster.graph import (
     style_graph,
 )
 from tilestyle.cluster.level import Level, LevelRef, kept
+from tilestyle.cluster.run import Done, WorkerKilledError
 from tilestyle.cluster.scoring import assess
 from tilestyle.config import Config, Solver
 from tilestyle.errors import UserError
@@ -31,6 +33,7 @@ from tilestyle.report.events import (
     StageFinished,
     StageStarted,
 )
+from tilestyle.store.location import absolute
 from tilestyle.store.workspace import Workspace
 from tilestyle.style.color import ColorMap, matching
 from tilestyle.style.objective import style_key
@@ -59,9 +62,8 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
     _drop_state(workspace, level=0)
-    quality = assess(
-        cluster, Level(level_ref(workspace, 0)), workspace.record["progress"]["iteration"]
-    )
+    finest = Level(level_ref(workspace, 0, record=True))
+    quality = assess(cluster, finest, workspace.record["progress"]["iteration"])
     workspace.commit(quality=asdict(quality))
     workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))
@@ -72,7 +74,7 @@ def _color_maps(workspace: Workspace, cluster: Cluster) -> list[ColorMap]:
     record = workspace.record
     names = ["content", *(f"style/{n}" for n in range(len(record["style_levels"][0])))]
     shapes = {name: record["ladders"][name][0] for name in names}
-    content, *styles = cluster.run(color_graph(str(workspace.root.resolve()), shapes))
+    content, *styles = cluster.run(color_graph(absolute(workspace.root), shapes))
     return [matching(style, content) for style in styles]
 
 
@@ -87,14 +89,14 @@ def _work(workspace: Workspace, config: Config) -> tuple[float, float]:
     return total, done
 
 
-def level_ref(workspace: Workspace, level: int) -> LevelRef:
-    """The name of a level for tasks."""
-    return LevelRef(str(workspace.root.resolve()), workspace.record["run"], level)
+def level_ref(workspace: Workspace, level: int, record: bool = False) -> LevelRef:
+    """The name of a level for tasks, which keep records if asked to."""
+    return LevelRef(absolute(workspace.root), workspace.record["run"], level, record)
 
 
 def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     """Measure the style, create the level's state, scale the coarser level's X up; commit."""
-    ref = level_ref(workspace, number)
+    ref = level_ref(workspace, number, record=True)
     level = Level(ref)
     _create_state(workspace, level)
     edges = level.config.edges
@@ -105,7 +107,7 @@ def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
         workspace.save_target(number, n, target)
     before = workspace.record.get("progress")
     cluster.run(begin_graph(ref, level.grid, before["iteration"] if before else -1))
-    workspace.commit(progress={"level": number, "iteration": 0})
+    workspace.advance(progress={"level": number, "iteration": 0})
     if before:
         _drop_state(workspace, level=number + 1)
 
@@ -163,7 +165,7 @@ def _iterate(
     workspace: Workspace, cluster: Cluster, number: int, first: int, tell: Listener
 ) -> None:
     """Iterations of one level; each is one graph, then one commit."""
-    level = Level(level_ref(workspace, number))
+    level = Level(level_ref(workspace, number, record=True))
     solver, levels = level.config.solver, len(workspace.record["shapes"])
     iterations = solver.iterations(number, levels)
     iterate = _exact if solver.mode == "exact" else _admm
@@ -177,9 +179,10 @@ def _iterate(
 
     t = first
     while t < iterations and not settled(_traces(workspace, number), solver.tolerance):
-        event = iterate(level, cluster, t, done)
+        with _naming(level):
+            event = iterate(level, cluster, t, done)
         t += 1
-        workspace.commit(
+        workspace.advance(
             progress={"level": number, "iteration": t},
             history=[*workspace.record["history"], asdict(event)],
         )
@@ -188,6 +191,22 @@ def _iterate(
     workspace.commit(levels=workspace.record["levels"] | {str(number): asdict(finished)})
     tell(Advanced((iterations - t) * level.shape[0] * level.shape[1]))
     tell(finished)
+
+
+@contextmanager
+def _naming(level: Level) -> Iterator[None]:
+    """Name the patch that kills its workers as a person would look for it."""
+    try:
+        yield
+    except WorkerKilledError as error:
+        if (place := error.place) is None or not place.index:
+            raise
+        core = level.grid[int(place.index)].core
+        name = (
+            f"{place.function} of level {place.scope}, iteration {int(place.step) + 1}, patch "
+            f"{place.index} (x {core.x0} to {core.x1}, y {core.y0} to {core.y1})"
+        )
+        raise WorkerKilledError(place, error.tries, name) from error
 
 
 def _traces(workspace: Workspace, number: int) -> list[Trace]:

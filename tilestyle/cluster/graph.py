@@ -1,6 +1,6 @@
 """The graphs: what is a task, and what it waits for. One iteration of Algorithm 1 is one graph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,22 @@ from tilestyle.admm.grid import Grid, Patch
 from tilestyle.admm.sharing import merge, tree_reduce
 from tilestyle.cluster import exact, tasks
 from tilestyle.cluster.level import LevelRef
+from tilestyle.cluster.records import locate, recorded
 from tilestyle.store.workspace import BLOCK, blocks
 from tilestyle.style.color import add_sums
 
 
-def task(function: Any) -> Any:
-    """A function whose calls are tasks."""
-    # not pure: the same call in the next iteration is another task
-    return delayed(function, pure=False)
+def task(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose calls are tasks; the finished ones are kept in the workspace."""
+
+    def call(*args: Any) -> Any:
+        found = locate(function, args)
+        if found is None:
+            return delayed(function, pure=True)(*args)
+        root, place = found
+        return delayed(recorded)(root, place.key, function, *args, dask_key_name=place.key)
+
+    return call
 
 
 @dataclass(frozen=True)

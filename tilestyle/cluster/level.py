@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from tilestyle.admm.grid import Box, Grid, make_grid
 from tilestyle.cluster.guides import Guides
 from tilestyle.config import Config, Patch
 from tilestyle.config import Network as NetworkConfig
+from tilestyle.store.location import as_root
 from tilestyle.store.workspace import Workspace, read_pixels
 from tilestyle.style.build import build_network, pick_device, weigh
 from tilestyle.style.color import recolored
@@ -45,11 +45,13 @@ class LevelRef:
         root: The workspace.
         run: Its random name, so that a new workspace in an old place is not taken for the old.
         level: 0 is the finest.
+        record: Whether its tasks keep records in the workspace: those of a run do.
     """
 
     root: str
     run: str
     level: int
+    record: bool = False
 
 
 class Level:
@@ -57,7 +59,7 @@ class Level:
 
     def __init__(self, ref: LevelRef) -> None:
         self.ref = ref
-        self.workspace = Workspace(Path(ref.root))
+        self.workspace = Workspace(as_root(ref.root))
         self.record = record = self.workspace.record
         self.config = Config.model_validate(record["config"])
         shape = record["shapes"][ref.level]
