@@ -111,8 +111,8 @@ class Edges(_Section):
     """Edges of the content; see docs/adr/0020."""
 
     strength: Weight = 0.0
-    """How much edges are kept: weight of the content's finest layers there. 0: not at all; 0.1 is
-    what --edges gives."""
+    """How much edges are kept: weight of the content's finest layers there. 0: not at all; 0.1 is a
+    good beginning."""
     weight: Weight | None = None
     """Eq. (2) to the letter: edges are a region of their own, and this is the weight of its style
     term beside 1 for the rest; None: one style term."""
