@@ -1,8 +1,11 @@
 """The stages around the levels. Each goes on from what the workspace's record says is done."""
 
+import os
 import time
 from base64 import b64decode
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,12 @@ from tilestyle.images import (
     write_ome_zarr,
     write_tiff,
 )
+from tilestyle.images.levels import Read, cut
 from tilestyle.images.tiff_writer import Compression
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
 from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, sizes
+
+_READERS = min(8, os.cpu_count() or 1)
 
 
 def ingest(workspace: Workspace, images: Sequence[Source], tell: Listener) -> None:
@@ -82,6 +88,17 @@ def quantize(x: NDArray[np.float32], dtype: DTypeLike) -> NDArray[Any]:
     return np.rint(scaled, out=scaled).astype(dtype)
 
 
+def _joined(read: Read, whole: Box, dtype: DTypeLike, pool: ThreadPoolExecutor) -> NDArray[Any]:
+    """A band of pixels, read in squares: what is between float32 and pixels is small."""
+    band = np.empty((3, whole.height, whole.width), dtype)
+
+    def fill(part: Box) -> None:
+        band[(slice(None), *part.index(whole))] = read(part)
+
+    deque(pool.map(fill, cut(whole, IMAGE_CHUNK)), maxlen=0)
+    return band
+
+
 def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -> None:
     """Write the result in the format that the output's name tells; a deep zoom has 8 bits.
 
@@ -106,10 +123,11 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
         return quantize(read_box(x, box), dtype)
 
     def bands() -> Iterator[NDArray[Any]]:
-        for y in range(0, height, config.tile):
-            band = read(Box(y, min(y + config.tile, height), 0, width))
-            yield band
-            tell(Advanced(band.shape[1] * width))
+        with ThreadPoolExecutor(_READERS) as pool:
+            for y in range(0, height, config.tile):
+                whole = Box(y, min(y + config.tile, height), 0, width)
+                yield _joined(read, whole, dtype, pool)
+                tell(Advanced(whole.height * width))
 
     if kind == "ome-zarr":
         write_ome_zarr(

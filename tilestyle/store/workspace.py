@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
 
 from tilestyle.admm.grid import Box, Grid
 from tilestyle.errors import UserError
@@ -126,7 +127,12 @@ class Workspace:
         """A (3, height, width) array of integer pixels, compressed."""
         chunk = tuple(min(IMAGE_CHUNK, n) for n in shape)
         return self.group.create_array(
-            path, shape=(3, *shape), chunks=(3, *chunk), dtype=dtype, overwrite=True
+            path,
+            shape=(3, *shape),
+            chunks=(3, *chunk),
+            dtype=dtype,
+            compressors=ZstdCodec(level=1),  # half the time of the default, for 1 % more bytes
+            overwrite=True,
         )
 
     def create_iterate(self, path: str, grid: Grid, channels: int) -> zarr.Array[Any]:

@@ -19,11 +19,11 @@ from tilestyle.config import Config
 from tilestyle.errors import UserError
 from tilestyle.images import open_source, write_deepzoom
 from tilestyle.images.color import Pixels
-from tilestyle.images.deepzoom import TILE
+from tilestyle.images.deepzoom import TILE, encode_tile
 from tilestyle.images.levels import half_shapes
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
 from tilestyle.store.workspace import Workspace, exists, read_box
-from tilestyle.view.pictures import DeepZoom, LazyZoom, Picture, encode
+from tilestyle.view.pictures import QUALITY, DeepZoom, LazyZoom, Picture
 from tilestyle.view.pyramid import Pyramid, to_bytes
 
 _STYLE_SIDE = 640
@@ -137,7 +137,7 @@ def _stored(workspace: Workspace, image: str, shapes: list[list[int]]) -> Pyrami
 def _thumbnail(pyramid: Pyramid) -> bytes:
     level = next(n for n, shape in enumerate(pyramid.shapes) if max(shape) <= _STYLE_SIDE)
     height, width = pyramid.shapes[level]
-    return encode(pyramid.read(level, Box(0, height, 0, width)))
+    return encode_tile(pyramid.read(level, Box(0, height, 0, width)), QUALITY)
 
 
 def _ome_pyramid(folder: Path) -> Pyramid:
