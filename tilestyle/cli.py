@@ -314,27 +314,16 @@ def view(target: Path, port: int, no_browser: bool, output: Path | None) -> None
 @output_option
 def sample(kind: str, size: str, seed: int, output: Path) -> None:
     """Paint a sample image by code: a content, or a style ("style" is strokes)."""
-    import numpy as np
-
-    from tilestyle.images import output_format, write_tiff
+    from tilestyle.images import output_format
     from tilestyle.images.samples import sample as paint
+    from tilestyle.images.samples import save
     from tilestyle.pipeline import check_output
 
     check_output(output)
     if output_format(output) != "tiff":
         raise UserError(f"{output}: a sample is a TIFF; let its name end in .tif")
     width, height = _parse_size(size)
-    image = paint("strokes" if kind == "style" else kind, width, height, seed)
-    write_tiff(
-        output,
-        image.rows(512),
-        width=width,
-        height=height,
-        dtype=np.dtype(np.uint8),
-        dpi=300.0,
-        compression="lzw",
-        software=f"tilestyle {__version__}",
-    )
+    save(paint("strokes" if kind == "style" else kind, width, height, seed), output)
 
 
 def _run(

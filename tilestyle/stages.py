@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from tilestyle import __version__
 from tilestyle.admm.grid import Box
@@ -20,16 +20,21 @@ from tilestyle.config import Output
 from tilestyle.errors import UserError
 from tilestyle.images import (
     Source,
+    Tags,
     output_format,
+    plan_layout,
     write_deepzoom,
     write_ome_zarr,
     write_tiff,
 )
 from tilestyle.images.levels import Read, cut
-from tilestyle.images.tiff_writer import Compression
+from tilestyle.images.metadata import Resolution
+from tilestyle.images.render import dither, quantize
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
 from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, sizes
 
+_DPI = 300.0
+"""Of an image whose content tells no resolution."""
 _READERS = min(8, os.cpu_count() or 1)
 
 
@@ -52,6 +57,7 @@ def ingest(workspace: Workspace, images: Sequence[Source], tell: Listener) -> No
                 array[:, y : y + band.shape[1]] = band
                 y += band.shape[1]
                 tell(Advanced(band.shape[1] * image.width))
+        workspace.save_metadata(images[0].metadata)
     except UserError:
         workspace.remove()
         raise
@@ -81,13 +87,6 @@ def result_array(workspace: Workspace) -> Any:
     return workspace.array(f"levels/0/x/{generation}")
 
 
-def quantize(x: NDArray[np.float32], dtype: DTypeLike) -> NDArray[Any]:
-    """Pixels from 0 to 1 as integers over the whole range of `dtype`; what is beyond is clipped."""
-    scaled = np.clip(x, 0, 1)
-    scaled *= np.iinfo(dtype).max
-    return np.rint(scaled, out=scaled).astype(dtype)
-
-
 def _joined(read: Read, whole: Box, dtype: DTypeLike, pool: ThreadPoolExecutor) -> NDArray[Any]:
     """A band of pixels, read in squares: what is between float32 and pixels is small."""
     band = np.empty((3, whole.height, whole.width), dtype)
@@ -113,19 +112,18 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
     x = result_array(workspace)
     height, width = x.shape[1:]
     kind = output_format(output)
-    deep = config.depth == "16" or (config.depth == "auto" and record["dtype"] == "uint16")
-    dtype = np.uint16 if deep and kind != "deepzoom" else np.uint8
-    dpi = config.dpi or record["dpi"] or 300.0
+    dtype = output_dtype(record["dtype"], config)
     software = f"tilestyle {__version__}"
     tell(StageStarted("export", height * width))
 
     def read(box: Box) -> NDArray[Any]:
-        return quantize(read_box(x, box), dtype)
+        pixels = read_box(x, box)
+        return quantize(pixels, dtype) if dtype == np.uint16 else dither(pixels, box)
 
     def bands() -> Iterator[NDArray[Any]]:
         with ThreadPoolExecutor(_READERS) as pool:
-            for y in range(0, height, config.tile):
-                whole = Box(y, min(y + config.tile, height), 0, width)
+            for y in range(0, height, IMAGE_CHUNK):
+                whole = Box(y, min(y + IMAGE_CHUNK, height), 0, width)
                 yield _joined(read, whole, dtype, pool)
                 tell(Advanced(whole.height * width))
 
@@ -135,24 +133,28 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
             read,
             shape=(height, width),
             dtype=dtype,
-            dpi=dpi,
+            dpi=_resolution(workspace, config).dpi or _DPI,
             software=software,
             advanced=lambda pixels: tell(Advanced(pixels)),
         )
     elif kind == "deepzoom":
+        dtype = np.dtype(np.uint8)
         write_deepzoom(output, bands(), width=width, height=height)
     else:
-        automatic: Compression = "deflate" if deep else "lzw"
-        write_tiff(
-            output,
-            bands(),
-            width=width,
-            height=height,
-            dtype=dtype,
-            dpi=dpi,
-            compression=automatic if config.compression == "auto" else config.compression,
-            tile=config.tile,
-            software=software,
-            profile=b64decode(record["profile"]),
-        )
+        layout = plan_layout((height, width), config, dtype=dtype)
+        tags = Tags(b64decode(record["profile"]), _resolution(workspace, config), software)
+        write_tiff(output, bands(), layout, tags)
     tell(StageFinished("export", time.perf_counter() - start))
+
+
+def output_dtype(content: str, config: Output) -> np.dtype[Any]:
+    """The type of an output's samples; `content` names that of the content's."""
+    deep = config.depth == "16" or (config.depth == "auto" and content == "uint16")
+    return np.dtype(np.uint16 if deep else np.uint8)
+
+
+def _resolution(workspace: Workspace, config: Output) -> Resolution:
+    found = workspace.metadata.resolution
+    if config.dpi or found is None:
+        return Resolution.of_dpi(config.dpi or workspace.record["dpi"] or _DPI)
+    return found

@@ -14,6 +14,7 @@ from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels, pick_profile, srgb_profile, transform
 from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.limits import check_size, check_whole
+from tilestyle.images.metadata import Metadata
 
 _MM_PER_INCH = 25.4
 # What libvips reports, in pixels per mm, for files that tell no resolution.
@@ -63,6 +64,7 @@ class VipsSource:
         self.height: int = image.height
         self.dtype: np.dtype[Any] = np.dtype(np.uint8 if image.format == "uchar" else np.uint16)
         self.dpi = _dpi(raw, "yres" if self._turn >= 5 else "xres")
+        self.metadata = _metadata(raw)
 
     def rows(self, step: int) -> Iterator[Pixels]:
         """Bands of `step` rows; see `Source.rows`."""
@@ -135,3 +137,26 @@ def _dpi(image: Any, field: str) -> float | None:
     density = float(image.get(field))
     told = image.get_typeof("resolution-unit") and density != 1.0
     return density * _MM_PER_INCH if told or density not in _NO_RESOLUTION else None
+
+
+def _metadata(image: Any) -> Metadata:
+    """What the blocks of a JPEG, PNG or WebP tell."""
+
+    def blob(field: str) -> bytes:
+        return bytes(image.get(field)) if image.get_typeof(field) else b""
+
+    def text(field: str) -> str:
+        name = f"exif-ifd0-{field}"
+        if not image.get_typeof(name):
+            return ""
+        # "text (text, ASCII, 5 components, 5 bytes)"
+        twice = image.get(name).rpartition(", ASCII, ")[0]
+        return str(twice[: (len(twice) - 2) // 2]).strip()
+
+    return Metadata(
+        description=text("ImageDescription"),
+        artist=text("Artist"),
+        copyright=text("Copyright"),
+        xmp=blob("xmp-data"),
+        iptc=blob("iptc-data"),
+    )

@@ -2,6 +2,7 @@
 
     content/<level>              (3, h, w) uint8 or uint16, sRGB-encoded; level 0 is the finest
     style/<n>/<level>            the same of each style
+    metadata                     attributes: what the content's file tells of it
     target/<level>/<layer>       CF(S), (channels, channels) float32
     levels/<level>/x/<g>         the iterate X, (3, h, w) float32; g: generation, 0 or 1
     levels/<level>/moments/<g>   means of gradient and square, averaged like X, (6, h, w)
@@ -30,6 +31,7 @@ from zarr.codecs import ZstdCodec
 
 from tilestyle.admm.grid import Box, Grid
 from tilestyle.errors import UserError
+from tilestyle.images.metadata import Metadata
 
 FORMAT = 2
 IMAGE_CHUNK = 512
@@ -170,6 +172,15 @@ class Workspace:
         if not isinstance(target, zarr.Group):
             raise KeyError(f"target/{level}")
         return {name: np.asarray(array[:]) for name, array in target.arrays()}
+
+    def save_metadata(self, metadata: Metadata) -> None:
+        """Keep what the content's file tells of it: apart from the record, it may be long."""
+        self.group.create_group("metadata", attributes=metadata.to_json(), overwrite=True)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the content's file tells of it."""
+        return Metadata.from_json(self.group["metadata"].attrs.asdict())
 
     def remove(self) -> None:
         """Delete the workspace."""

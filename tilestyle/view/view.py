@@ -21,6 +21,7 @@ from tilestyle.images import open_source, write_deepzoom
 from tilestyle.images.color import Pixels
 from tilestyle.images.deepzoom import TILE, encode_tile
 from tilestyle.images.levels import half_shapes
+from tilestyle.images.render import quantize
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
 from tilestyle.store.workspace import Workspace, exists, read_box
 from tilestyle.view.pictures import QUALITY, DeepZoom, LazyZoom, Picture
@@ -116,7 +117,7 @@ def _view_workspace(workspace: Workspace) -> View:
     x = stages.result_array(workspace)
     pyramids = {
         "content": _stored(workspace, "content", record["shapes"]),
-        "result": Pyramid(shape, [lambda box: stages.quantize(read_box(x, box), "uint8")]),
+        "result": Pyramid(shape, [lambda box: quantize(read_box(x, box), "uint8")]),
     }
     styles = {
         f"style-{n}.jpeg": _thumbnail(_stored(workspace, f"style/{n}", shapes))
