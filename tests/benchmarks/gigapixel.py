@@ -107,7 +107,9 @@ def ours(image: Path, folder: Path, told: Connection) -> None:
     """Child process: the stages of a run of no steps, each told by name when it is done."""
     style = folder / "style.tif"
     write_mosaic(style, TILE)
-    config = load_config(None, ["solver.steps=0", "output.compression=deflate"])
+    config = load_config(
+        None, ["solver.steps=0", "output.compression=deflate", "output.profile=archive"]
+    )
     record = pipeline.plan([image, style], config)
     workspace = Workspace.create(folder / "workspace", record)
     with connect(config.cluster) as cluster:
