@@ -144,6 +144,9 @@ class Output(_Section):
     read zstd and webp."""
     tile: int = Field(default=512, ge=64, le=4096, multiple_of=16)
     """Side of a tile of an archive, in pixels."""
+    memory: float = Field(default=1.0, ge=0.25)
+    """GiB that writing may hold at a time, beside the program itself: where it is small, bands are
+    lower, and fewer shards of an OME-Zarr are made side by side. One takes 0.25, at 16 bits 0.5."""
 
 
 class Cluster(_Section):

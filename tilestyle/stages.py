@@ -27,6 +27,7 @@ from tilestyle.images import (
     write_ome_zarr,
     write_tiff,
 )
+from tilestyle.images.bands import band_rows
 from tilestyle.images.levels import Read, cut
 from tilestyle.images.metadata import Resolution
 from tilestyle.images.render import dither, quantize
@@ -114,6 +115,7 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
     kind = output_format(output)
     dtype = output_dtype(record["dtype"], config)
     software = f"tilestyle {__version__}"
+    memory = int(config.memory * 2**30)
     tell(StageStarted("export", height * width))
 
     def read(box: Box) -> NDArray[Any]:
@@ -121,9 +123,10 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
         return quantize(pixels, dtype) if dtype == np.uint16 else dither(pixels, box)
 
     def bands() -> Iterator[NDArray[Any]]:
+        rows = band_rows(width, dtype, most=IMAGE_CHUNK, memory=memory)
         with ThreadPoolExecutor(_READERS) as pool:
-            for y in range(0, height, IMAGE_CHUNK):
-                whole = Box(y, min(y + IMAGE_CHUNK, height), 0, width)
+            for y in range(0, height, rows):
+                whole = Box(y, min(y + rows, height), 0, width)
                 yield _joined(read, whole, dtype, pool)
                 tell(Advanced(whole.height * width))
 
@@ -136,6 +139,7 @@ def export(workspace: Workspace, output: Path, config: Output, tell: Listener) -
             dpi=_resolution(workspace, config).dpi or _DPI,
             software=software,
             advanced=lambda pixels: tell(Advanced(pixels)),
+            memory=memory,
         )
     elif kind == "deepzoom":
         dtype = np.dtype(np.uint8)

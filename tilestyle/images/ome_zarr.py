@@ -1,5 +1,6 @@
 """OME-Zarr 0.5 (zarr 3): an image and its halves in shards, each written once and whole."""
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,9 @@ CHUNK = 512
 SHARD = 8 * CHUNK
 """Side of a file; smaller where the image is."""
 _BLOCK = 2 * CHUNK
-_WORKERS = min(4, os.cpu_count() or 1)
+_WORKERS = min(8, os.cpu_count() or 1)
+# Of a shard: its pixels, its chunks, their compressed bytes, and the whole that is written.
+_COPIES = 5
 _CHANNELS = {"R": "FF0000", "G": "00FF00", "B": "0000FF"}
 
 
@@ -50,8 +53,9 @@ def write_ome_zarr(
     dpi: float,
     software: str,
     advanced: Callable[[int], None],
+    memory: int,
 ) -> None:
-    """Write an image as OME-Zarr; each of at most four threads takes some 250 MB, 500 at 16 bit.
+    """Write an image as OME-Zarr; a thread takes some 250 MB, 500 at 16 bit.
 
     The folder appears under its name only when it is complete. Each level is made from the one
     before by `halve`; shards are written in parallel, each once and whole.
@@ -64,6 +68,7 @@ def write_ome_zarr(
         dpi: Resolution in dots per inch.
         software: What wrote it, for its metadata.
         advanced: Told the number of pixels of the finest level that are newly written.
+        memory: Bytes to hold at a time: it decides how many threads there are, one at least.
 
     Raises:
         UserError: The folder is missing or not writable, the disk is full, or something else has
@@ -76,7 +81,8 @@ def write_ome_zarr(
         group = zarr.create_group(folder / "image", zarr_format=3, attributes=attributes)
         for level, level_shape in enumerate(shapes):
             array = _create(group, str(level), level_shape, dtype)
-            _write_shards(array, read, advanced if level == 0 else lambda pixels: None)
+            threads = _threads(array, memory)
+            _write_shards(array, read, threads, advanced if level == 0 else lambda pixels: None)
             read = halved(partial(_read, array), level_shape)
         publish(folder / "image", path)
 
@@ -94,11 +100,19 @@ def _create(group: zarr.Group, name: str, shape: Shape, dtype: DTypeLike) -> zar
     )
 
 
-def _write_shards(array: zarr.Array[Any], read: Read, advanced: Callable[[int], None]) -> None:
+def _threads(array: zarr.Array[Any], memory: int) -> int:
+    """How many shards may be made side by side."""
+    shard = math.prod(array.shards or array.chunks) * array.dtype.itemsize
+    return max(1, min(_WORKERS, memory // (_COPIES * shard)))
+
+
+def _write_shards(
+    array: zarr.Array[Any], read: Read, threads: int, advanced: Callable[[int], None]
+) -> None:
     """Write all shards, some at a time; after an error or interrupt, no thread writes on."""
     _, height, width = array.shape
     shards = cut(Box(0, height, 0, width), SHARD)
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for pixels in pool.map(partial(_write_shard, array, read), shards):
                 advanced(pixels)
