@@ -1,4 +1,4 @@
-"""A gigapixel through a laptop's memory: the figures of docs/benchmarks.md, as Markdown tables.
+"""A gigapixel through a laptop's memory: figures and goals, as Markdown tables.
 
     python -m tests.benchmarks.gigapixel [--sizes 4096 8192] [--folder FOLDER]
 
