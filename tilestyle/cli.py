@@ -294,6 +294,37 @@ def score(
 
 
 @cli.command()
+@click.argument("picture", type=PathArgument)
+@click.option("--profile", required=True, type=PathArgument, help="ICC file of the press.")
+@click.option("--output", "-o", required=True, type=PathArgument, help="Preview, .tif or .png.")
+@click.option(
+    "--intent",
+    default="relative",
+    show_default=True,
+    type=click.Choice(["perceptual", "relative", "saturation", "absolute"]),
+)
+@click.option("--no-black-point", is_flag=True, help="Do not compensate the black point.")
+@click.option("--paper", is_flag=True, help="Show the white of the paper, too.")
+@click.option("--tolerance", default=3.0, show_default=True, help="CIEDE2000 in gamut.")
+def proof(
+    picture: Path,
+    profile: Path,
+    output: Path,
+    intent: Any,
+    no_black_point: bool,
+    paper: bool,
+    tolerance: float,
+) -> None:
+    """Show PICTURE as a press will print it, and say how much of it is out of gamut."""
+    from tilestyle.proof import Press
+    from tilestyle.proof import proof as make_proof
+
+    press = Press(profile, intent, not no_black_point, paper, tolerance)
+    percent = make_proof(picture, output, press)
+    console.print(f"[bold]{output}[/]: {percent:.2f} % of the pixels are out of gamut")
+
+
+@cli.command()
 @click.argument("target", type=PathArgument, metavar="WORKSPACE|FILE")
 @click.option("--port", default=0, help="Default: any free one.")
 @click.option("--no-browser", is_flag=True, help="Only say the page's address.")

@@ -20,7 +20,9 @@ def test_whole_levels_stay_and_others_keep_their_mean() -> None:
     found = dither(between, box).astype(float)
     assert np.abs(found[..., :255].mean() - 127.3) < 0.02
     assert (found[0] == found[1]).all()  # grey stays grey
-    np.testing.assert_array_equal(dither(np.float32([[[-1, 2]]]), Box(0, 1, 0, 2)), [[[0, 255]]])
+    np.testing.assert_array_equal(
+        dither(np.array([[[-1, 2]]], np.float32), Box(0, 1, 0, 2)), [[[0, 255]]]
+    )
 
 
 @given(y=st.integers(0, 39), x=st.integers(0, 39), seed=st.integers(0, 9))
