@@ -40,11 +40,15 @@ $(PAGE)/openseadragon.min.js: package.json package-lock.json
 	@cp node_modules/openseadragon/LICENSE.txt $(PAGE)/openseadragon.LICENSE.txt
 	@cp node_modules/openseadragon/build/openseadragon/$(@F) $@
 
-services: ## Install what the viewer and its tests need from Debian (as root)
+services: ## Install what the viewer and the tests need from Debian (as root)
 	@missing=(); \
 	command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core); \
 	command -v chromedriver >/dev/null || missing+=(chromium-driver); \
 	command -v npm >/dev/null || missing+=(npm); \
+	command -v tiffcmp >/dev/null || missing+=(libtiff-tools); \
+	command -v gdal_translate >/dev/null || missing+=(gdal-bin); \
+	command -v compare-im6 >/dev/null || missing+=(imagemagick); \
+	test -f /usr/share/color/icc/ghostscript/default_cmyk.icc || missing+=(libgs-common); \
 	if (($${#missing[@]})); then \
 	  apt-get update -q && apt-get install -qy --no-install-recommends "$${missing[@]}"; \
 	fi

@@ -144,6 +144,17 @@ class Output(_Section):
     read zstd and webp."""
     tile: int = Field(default=512, ge=64, le=4096, multiple_of=16)
     """Side of a tile of an archive, in pixels."""
+    alpha: Literal["auto", "keep", "white"] = "auto"
+    """Opacity of the content in a TIFF. keep: as unassociated alpha; white: the result is laid on
+    white. auto: archive keeps it, print does not. Other formats have white."""
+    metadata: Literal["carry", "none"] = "carry"
+    """carry: the content's description, artist, copyright, date, IPTC and XMP go into a TIFF."""
+    icc: str | None = None
+    """ICC file of RGB or CMYK that a TIFF is converted to; None: the working space, sRGB."""
+    intent: Literal["perceptual", "relative", "saturation", "absolute"] = "relative"
+    """Rendering intent of that conversion."""
+    black_point: bool = True
+    """Compensate the black point in that conversion."""
     memory: float = Field(default=1.0, ge=0.25)
     """GiB that writing may hold at a time, beside the program itself: where it is small, bands are
     lower, and fewer shards of an OME-Zarr are made side by side. One takes 0.25, at 16 bits 0.5."""

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from math import nan
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from tilestyle.admm.stopping import Trace, settled
 from tilestyle.cluster.connect import Cluster, Done
 from tilestyle.cluster.graph import begin_graph, exact_graph, iteration_graph, style_graph
 from tilestyle.cluster.level import Level, LevelRef, kept
-from tilestyle.cluster.scoring import assess
+from tilestyle.cluster.scoring import Quality, assess
 from tilestyle.config import Config, Solver
 from tilestyle.report.events import (
     Advanced,
@@ -46,9 +47,10 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
     _drop_state(workspace, level=0)
-    quality = assess(
-        cluster, Level(level_ref(workspace, 0)), workspace.record["progress"]["iteration"]
-    )
+    quality = Quality(nan, nan, nan)
+    if config.solver.steps:
+        t = workspace.record["progress"]["iteration"]
+        quality = assess(cluster, Level(level_ref(workspace, 0)), t)
     workspace.commit(quality=asdict(quality))
     workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))
@@ -75,18 +77,21 @@ def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     ref = level_ref(workspace, number)
     level = Level(ref)
     _create_state(workspace, level)
-    grids = [level.grid_of((a.shape[1], a.shape[2])) for a in level.style_arrays]
-    # several styles: their mean, each counting alike whatever its size
-    parts = [means(statistics) for statistics in cluster.run(style_graph(ref, grids))]
-    workspace.save_target(
-        number,
-        {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]},
-    )
+    if level.config.solver.steps:
+        _measure_styles(workspace, cluster, level)
     before = workspace.record.get("progress")
     cluster.run(begin_graph(ref, level.grid, before["iteration"] if before else -1))
     workspace.commit(progress={"level": number, "iteration": 0})
     if before:
         _drop_state(workspace, level=number + 1)
+
+
+def _measure_styles(workspace: Workspace, cluster: Cluster, level: Level) -> None:
+    """Keep what the level aims at: of several styles the mean, each counting alike."""
+    grids = [level.grid_of((a.shape[1], a.shape[2])) for a in level.style_arrays]
+    parts = [means(statistics) for statistics in cluster.run(style_graph(level.ref, grids))]
+    target = {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
+    workspace.save_target(level.ref.level, target)
 
 
 def layout(solver: Solver) -> tuple[dict[str, int], dict[str, int]]:

@@ -264,3 +264,22 @@ def test_something_else_is_not_replaced(tmp_path: Path) -> None:
 def test_a_missing_folder_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere/a.ome.zarr: cannot be written"):
         write(tmp_path / "nowhere" / "a.ome.zarr", picture("uint8", 4, 4))
+
+
+def test_damage_on_the_way_to_the_disk_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = ome_zarr._write_shards
+
+    def damage(array: Any, *arguments: Any) -> list[int]:
+        checks = written(array, *arguments)
+        shard = next(file for file in tmp_path.rglob("c/0/0/0"))
+        content = bytearray(shard.read_bytes())
+        content[10:40] = bytes(30)
+        shard.write_bytes(content)
+        return checks
+
+    monkeypatch.setattr(ome_zarr, "_write_shards", damage)
+    with pytest.raises(UserError, match=r"^ZARR_VERIFY: a\.ome\.zarr: "):
+        write(tmp_path / "a.ome.zarr", picture("uint8", 100, 100))
+    assert not list(tmp_path.iterdir())

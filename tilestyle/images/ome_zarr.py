@@ -2,6 +2,7 @@
 
 import math
 import os
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,8 @@ CHUNK = 512
 SHARD = 8 * CHUNK
 """Side of a file; smaller where the image is."""
 _BLOCK = 2 * CHUNK
+_SAMPLED = 16
+"""Shards of a level that are read back."""
 _WORKERS = min(8, os.cpu_count() or 1)
 # Of a shard: its pixels, its chunks, their compressed bytes, and the whole that is written.
 _COPIES = 5
@@ -71,19 +74,21 @@ def write_ome_zarr(
         memory: Bytes to hold at a time: it decides how many threads there are, one at least.
 
     Raises:
-        UserError: The folder is missing or not writable, the disk is full, or something else has
-            this name.
+        UserError: The folder is missing or not writable, the disk is full, something else has
+            this name, or it does not read back as it was written.
     """
     check_folder(path)
     shapes = half_shapes(shape, CHUNK)
     attributes = _attributes(path, len(shapes), np.dtype(dtype), dpi, software)
     with partial_folder(path) as folder:
         group = zarr.create_group(folder / "image", zarr_format=3, attributes=attributes)
+        checks = []
         for level, level_shape in enumerate(shapes):
             array = _create(group, str(level), level_shape, dtype)
-            threads = _threads(array, memory)
-            _write_shards(array, read, threads, advanced if level == 0 else lambda pixels: None)
+            told = advanced if level == 0 else lambda pixels: None
+            checks.append(_write_shards(array, read, _threads(array, memory), told))
             read = halved(partial(_read, array), level_shape)
+        _verify(folder / "image", attributes, checks, path.name)
         publish(folder / "image", path)
 
 
@@ -108,26 +113,64 @@ def _threads(array: zarr.Array[Any], memory: int) -> int:
 
 def _write_shards(
     array: zarr.Array[Any], read: Read, threads: int, advanced: Callable[[int], None]
-) -> None:
-    """Write all shards, some at a time; after an error or interrupt, no thread writes on."""
-    _, height, width = array.shape
-    shards = cut(Box(0, height, 0, width), SHARD)
+) -> list[int]:
+    """Write all shards, some at a time; after an error or interrupt, no thread writes on.
+
+    Returns:
+        A checksum of each.
+    """
+    checks = []
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for pixels in pool.map(partial(_write_shard, array, read), shards):
-                advanced(pixels)
+            shards = _shards(array)
+            for shard, check in zip(
+                shards, pool.map(partial(_write_shard, array, read), shards), strict=True
+            ):
+                checks.append(check)
+                advanced(shard.height * shard.width)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    return checks
+
+
+def _shards(array: zarr.Array[Any]) -> list[Box]:
+    _, height, width = array.shape
+    return list(cut(Box(0, height, 0, width), SHARD))
 
 
 def _write_shard(array: zarr.Array[Any], read: Read, shard: Box) -> int:
-    """Put a shard together from blocks, so that `read` needs little; returns its pixels."""
+    """Put a shard together from blocks, so that `read` needs little; returns its checksum."""
     pixels = np.empty((3, shard.height, shard.width), array.dtype)
     for block in cut(shard, _BLOCK):
         pixels[(slice(None), *block.index(shard))] = read(block)
     array[(slice(None), *shard.index())] = pixels
-    return shard.height * shard.width
+    return zlib.crc32(pixels.data)
+
+
+def _verify(folder: Path, attributes: dict[str, Any], checks: list[list[int]], name: str) -> None:
+    """Read metadata and, of each level, some shards back from the disk.
+
+    Raises:
+        UserError: They are not what was written (ZARR_VERIFY).
+    """
+    try:
+        group = zarr.open_group(folder, mode="r", zarr_format=3)
+        same = group.attrs.asdict() == attributes
+        for level, expected in enumerate(checks):
+            array: Any = group[str(level)]
+            chosen = sorted({round(n) for n in np.linspace(0, len(expected) - 1, _SAMPLED)})
+            shards = _shards(array)
+            for n in chosen if same else ():
+                pixels = np.ascontiguousarray(_read(array, shards[n]))
+                same = same and zlib.crc32(pixels.data) == expected[n]
+    except Exception:  # the codecs raise many types
+        same = False
+    if not same:
+        raise UserError(
+            f"ZARR_VERIFY: {name}: it reads back differently from what was written; check the disk "
+            "and write it again"
+        )
 
 
 def _read(array: zarr.Array[Any], box: Box) -> Pixels:

@@ -1,5 +1,6 @@
 """From the iterate's floating point to the pixels of a file, box by box."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,53 @@ from numpy.typing import DTypeLike, NDArray
 
 from tilestyle.admm.grid import Box
 from tilestyle.images.color import Light, Pixels
+from tilestyle.images.output_profile import Conversion
 
 # Odd constants that mix the bits of a position (those of xxHash32).
 _MIX = np.array([0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D], np.uint32)
 # Thresholds keep this far from 0 and 1, so that whole numbers, but for rounding, stay themselves.
 _MARGIN = 2.0**-8
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How a result becomes the pixels of a file: the same for each pixel, whatever the boxes.
+
+    Attributes:
+        dtype: uint8 or uint16, of all samples.
+        alpha: Opacity is one more sample; if not, what there is of it is laid on white.
+        conversion: Of the colours; None: they stay in the working space.
+    """
+
+    dtype: np.dtype[Any]
+    alpha: bool = False
+    conversion: Conversion | None = None
+
+    def __call__(self, x: NDArray[np.float32], alpha: Pixels | None, box: Box) -> Pixels:
+        """Render one box.
+
+        Args:
+            x: (3, height, width), 0 to 1.
+            alpha: (1, height, width), 0 transparent; None: all is opaque.
+            box: Where it lies in the image.
+
+        Returns:
+            (samples, height, width) of `dtype`: RGB or CMYK, then alpha if it is kept.
+        """
+        opacity = None if alpha is None else _spread(alpha)
+        if opacity is not None and not self.alpha:
+            x = x * opacity + (1 - opacity)
+        if self.conversion:
+            x = self.conversion(quantize(x, np.uint16)).astype(np.float32) / np.float32(65535)
+        color = dither(x, box) if self.dtype == np.uint8 else quantize(x, self.dtype)
+        if opacity is None or not self.alpha:
+            return color
+        return np.concatenate([color, quantize(opacity, self.dtype)])
+
+
+def _spread(pixels: Pixels) -> NDArray[np.float32]:
+    """Integers as 0 to 1."""
+    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
 
 
 def quantize(x: NDArray[np.float32], dtype: DTypeLike) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
     content/<level>              (3, h, w) uint8 or uint16, sRGB-encoded; level 0 is the finest
     style/<n>/<level>            the same of each style
+    alpha                        (1, h, w) the content's opacity, if it has one
     metadata                     attributes: what the content's file tells of it
     target/<level>/<layer>       CF(S), (channels, channels) float32
     levels/<level>/x/<g>         the iterate X, (3, h, w) float32; g: generation, 0 or 1
@@ -136,6 +137,13 @@ class Workspace:
             compressors=ZstdCodec(level=1),  # half the time of the default, for 1 % more bytes
             overwrite=True,
         )
+
+    def create_alpha(self, shape: tuple[int, int], dtype: Any) -> zarr.Array[Any]:
+        """The content's opacity, (1, height, width); opaque chunks take no space."""
+        chunk = tuple(min(IMAGE_CHUNK, n) for n in shape)
+        top = np.iinfo(dtype).max
+        layout: Any = {"shape": (1, *shape), "chunks": (1, *chunk), "dtype": dtype}
+        return self.group.create_array("alpha", fill_value=top, overwrite=True, **layout)
 
     def create_iterate(self, path: str, grid: Grid, channels: int) -> zarr.Array[Any]:
         """A (channels, height, width) float32 array, one chunk for each core of the grid."""
