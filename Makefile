@@ -16,7 +16,7 @@ CONFIG ?= configs/demo.yaml
 WORK := $(basename $(OUT)).tilestyle
 DONE := $(WORK)/.done
 
-.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export pipeline bench study clean
+.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export pipeline bench bench-print study clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ services: ## Install what the viewer and the tests need from Debian (as root)
 	command -v chromedriver >/dev/null || missing+=(chromium-driver); \
 	command -v npm >/dev/null || missing+=(npm); \
 	[ -x /usr/bin/radosgw ] || missing+=(radosgw ceph-mon ceph-osd); \
+	command -v tiffcmp >/dev/null || missing+=(libtiff-tools); \
+	command -v gdal_translate >/dev/null || missing+=(gdal-bin); \
+	command -v compare-im6 >/dev/null || missing+=(imagemagick); \
+	test -f /usr/share/color/icc/ghostscript/default_cmyk.icc || missing+=(libgs-common); \
 	if (($${#missing[@]})); then \
 	  apt-get update -q && apt-get install -qy --no-install-recommends "$${missing[@]}"; \
 	fi
@@ -101,6 +105,9 @@ out/style.tif: | $(READY)
 
 bench: $(READY) ## Tiled against whole image: the figures of docs/parity.md; takes hours
 	$(BIN)/python -m tests.benchmarks.parity --keep out/parity
+
+bench-print: $(READY) ## A gigapixel in, and out as a TIFF: memory, and time against libvips; 23 GB of disk
+	$(BIN)/python -m tests.benchmarks.gigapixel
 
 study: $(READY) ## Variants of ADMM against the whole image, with plots
 	$(BIN)/python -m tests.benchmarks.study --plots out/study

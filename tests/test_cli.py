@@ -61,7 +61,7 @@ def test_a_run_from_files_to_tiff(tilestyle: Tilestyle, images: tuple[str, str])
     assert "r.tif: 160 x 120 px" in output
     with tifffile.TiffFile("r.tif") as tiff:
         page = tiff.pages[0]
-        assert page.is_tiled
+        assert not page.is_tiled
         assert page.shape == (120, 160, 3)
     vips = pyvips.Image.new_from_file("r.tif")
     assert vips.get_typeof("icc-profile-data")

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import logging
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +61,7 @@ content_argument = click.argument("content", type=PathArgument)
 styles_argument = click.argument(
     "styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE..."
 )
+dpi_option = click.option("--dpi", type=float, help="Dots per inch of the output.")
 input_options = {
     "page": click.option("--page", type=int, help="Of a content with several, from 1."),
     "max_pixels": click.option("--max-pixels", type=int, help="Refuse larger images."),
@@ -121,6 +123,18 @@ def _with_input(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _with_dpi(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option of the output that is asked for most to a command with overrides."""
+
+    @dpi_option
+    @functools.wraps(function)
+    def command(overrides: tuple[str, ...], dpi: float | None, **rest: Any) -> Any:
+        given = () if dpi is None else (f"output.dpi={dpi}",)
+        return function(overrides=(*overrides, *given), **rest)
+
+    return command
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 2 something to mend, said in one line; 75 stopped before the end "
@@ -138,6 +152,7 @@ def cli() -> None:
 @click.option(
     "--workspace", "-w", type=RootArgument(), help="Or s3://BUCKET/PREFIX; OUTPUT's, .tilestyle."
 )
+@_with_dpi
 @_with_input
 @_with_config
 def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Any, config: Any) -> None:
@@ -245,6 +260,7 @@ _stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
 @cli.command()
 @workspace_option
 @output_option
+@_with_dpi
 @set_option
 def export(workspace: Any, output: Path, overrides: tuple[str, ...]) -> None:
     """Write the result of a workspace as a TIFF, an OME-Zarr or a deep zoom."""
@@ -264,6 +280,7 @@ def export(workspace: Any, output: Path, overrides: tuple[str, ...]) -> None:
             f"{workspace}: only the section output, and color.keep to none or luminance, can be "
             "set at export; the rest has been decided when the workspace was made"
         )
+    pipeline.check_layout(store.record, output, config.output)
     with showing(console, log_of(workspace)) as tell:
         stages.export(store, output, config.output, config.color, tell)
 
@@ -299,6 +316,37 @@ def score(workspace: Any, reference: Any, cluster: str | None, workers: int | No
     check(store, other)
     with connect(_cluster_of(store, cluster, workers)) as connected:
         print_scores(console, connected, store, other)
+
+
+@cli.command()
+@click.argument("picture", type=PathArgument)
+@click.option("--profile", required=True, type=PathArgument, help="ICC file of the press.")
+@click.option("--output", "-o", required=True, type=PathArgument, help="Preview, .tif or .png.")
+@click.option(
+    "--intent",
+    default="relative",
+    show_default=True,
+    type=click.Choice(["perceptual", "relative", "saturation", "absolute"]),
+)
+@click.option("--no-black-point", is_flag=True, help="Do not compensate the black point.")
+@click.option("--paper", is_flag=True, help="Show the white of the paper, too.")
+@click.option("--tolerance", default=3.0, show_default=True, help="CIEDE2000 in gamut.")
+def proof(
+    picture: Path,
+    profile: Path,
+    output: Path,
+    intent: Any,
+    no_black_point: bool,
+    paper: bool,
+    tolerance: float,
+) -> None:
+    """Show PICTURE as a press will print it, and say how much of it is out of gamut."""
+    from tilestyle.proof import Press
+    from tilestyle.proof import proof as make_proof
+
+    press = Press(profile, intent, not no_black_point, paper, tolerance)
+    percent = make_proof(picture, output, press)
+    console.print(f"[bold]{output}[/]: {percent:.2f} % of the pixels are out of gamut")
 
 
 @cli.command()
@@ -339,27 +387,16 @@ def view(target: Path, port: int, no_browser: bool, output: Path | None) -> None
 @output_option
 def sample(kind: str, size: str, seed: int, output: Path) -> None:
     """Paint a sample image by code: a content, or a style ("style" is strokes)."""
-    import numpy as np
-
-    from tilestyle.images import output_format, write_tiff
+    from tilestyle.images import output_format
     from tilestyle.images.samples import sample as paint
+    from tilestyle.images.samples import save
     from tilestyle.pipeline import check_output
 
     check_output(output)
     if output_format(output) != "tiff":
         raise UserError(f"{output}: a sample is a TIFF; let its name end in .tif")
     width, height = _parse_size(size)
-    image = paint("strokes" if kind == "style" else kind, width, height, seed)
-    write_tiff(
-        output,
-        image.rows(512),
-        width=width,
-        height=height,
-        dtype=np.dtype(np.uint8),
-        dpi=300.0,
-        compression="lzw",
-        software=f"tilestyle {__version__}",
-    )
+    save(paint("strokes" if kind == "style" else kind, width, height, seed), output)
 
 
 cli.add_command(weights_command)
@@ -401,7 +438,7 @@ def _print_summary(summary: Any) -> None:
         f"({megapixels:.1f} Mpx), {summary.levels} levels, {summary.patches} patches at the finest"
     )
     console.print(f"{summary.seconds:.0f} s, {megapixels / summary.seconds:.3f} Mpx/s")
-    if summary.patches > 1:
+    if not math.isnan(summary.quality.seam):
         console.print(
             f"across patch borders: seam {summary.quality.seam:.3f}, "
             f"detail {summary.quality.detail:.3f} (1: none to be seen)"

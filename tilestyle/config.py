@@ -203,16 +203,34 @@ class Solver(_Section):
 
 
 class Output(_Section):
-    """The finished file."""
+    """The finished file; docs/images.md is the contract."""
 
+    profile: Literal["auto", "print", "archive"] = "auto"
+    """Of a TIFF. print: classic, one page in strips. archive: BigTIFF in tiles with a pyramid.
+    auto: print below 2 GB of raw pixels."""
     depth: Literal["auto", "8", "16"] = "auto"
     """Bits a sample; auto: as the content."""
-    dpi: float | None = Field(default=None, gt=0)
-    """Dots per inch; None: as the content, 300 where it has none."""
-    compression: Literal["auto", "lzw", "deflate", "zstd", "none"] = "auto"
-    """auto: lzw at 8 bits, deflate at 16."""
+    dpi: float | None = Field(default=None, gt=0, le=1e6)
+    """Dots per inch; None: the content's resolution in its unit, 300 where it has none."""
+    compression: Literal["auto", "lzw", "deflate", "none", "zstd", "webp", "jpeg"] = "auto"
+    """Of a TIFF; auto: lzw at 8 bits, deflate at 16. jpeg loses a little; many programs cannot
+    read zstd and webp."""
     tile: int = Field(default=512, ge=64, le=4096, multiple_of=16)
-    """Side of a TIFF tile, in pixels."""
+    """Side of a tile of an archive, in pixels."""
+    alpha: Literal["auto", "keep", "white"] = "auto"
+    """Opacity of the content in a TIFF. keep: as unassociated alpha; white: the result is laid on
+    white. auto: archive keeps it, print does not. Other formats have white."""
+    metadata: Literal["carry", "none"] = "carry"
+    """carry: the content's description, artist, copyright, date, IPTC and XMP go into a TIFF."""
+    icc: str | None = None
+    """ICC file of RGB or CMYK that a TIFF is converted to; None: the working space, sRGB."""
+    intent: Literal["perceptual", "relative", "saturation", "absolute"] = "relative"
+    """Rendering intent of that conversion."""
+    black_point: bool = True
+    """Compensate the black point in that conversion."""
+    memory: float = Field(default=1.0, ge=0.25)
+    """GiB that writing may hold at a time, beside the program itself: where it is small, bands are
+    lower, and fewer shards of an OME-Zarr are made side by side. One takes 0.25, at 16 bits 0.5."""
 
 
 class Cluster(_Section):

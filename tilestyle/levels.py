@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from tilestyle.cluster.graph import (
 )
 from tilestyle.cluster.level import Level, LevelRef, kept
 from tilestyle.cluster.run import Done, WorkerKilledError
-from tilestyle.cluster.scoring import assess
+from tilestyle.cluster.scoring import Quality, assess
 from tilestyle.config import Config, Solver
 from tilestyle.errors import UserError
 from tilestyle.report.events import (
@@ -62,8 +63,10 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
     _drop_state(workspace, level=0)
-    finest = Level(level_ref(workspace, 0, record=True))
-    quality = assess(cluster, finest, workspace.record["progress"]["iteration"])
+    quality = Quality(nan, nan, nan)
+    if not config.solver.idle:
+        finest = Level(level_ref(workspace, 0, record=True))
+        quality = assess(cluster, finest, workspace.record["progress"]["iteration"])
     workspace.commit(quality=asdict(quality))
     workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))
@@ -99,17 +102,23 @@ def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     ref = level_ref(workspace, number, record=True)
     level = Level(ref)
     _create_state(workspace, level)
-    edges = level.config.edges
-    if (edges.strength or edges.weight is not None) and not edges.mask:
-        workspace.create_image(f"edges/{number}", level.shape, np.uint8, channels=1)
-        cluster.run(edges_graph(ref, level.shape))
-    for n, target in enumerate(_targets(cluster, level)):
-        workspace.save_target(number, n, target)
+    if not level.config.solver.idle:
+        _measure(workspace, cluster, level)
     before = workspace.record.get("progress")
     cluster.run(begin_graph(ref, level.grid, before["iteration"] if before else -1))
     workspace.advance(progress={"level": number, "iteration": 0})
     if before:
         _drop_state(workspace, level=number + 1)
+
+
+def _measure(workspace: Workspace, cluster: Cluster, level: Level) -> None:
+    """Keep what the level aims at, and where the content has edges."""
+    number, edges = level.ref.level, level.config.edges
+    if (edges.strength or edges.weight is not None) and not edges.mask:
+        workspace.create_image(f"edges/{number}", level.shape, np.uint8, channels=1)
+        cluster.run(edges_graph(level.ref, level.shape))
+    for n, target in enumerate(_targets(cluster, level)):
+        workspace.save_target(number, n, target)
 
 
 def _targets(cluster: Cluster, level: Level) -> list[Mapping[str, NDArray[np.float32]]]:

@@ -13,8 +13,9 @@ from tilestyle import stages
 from tilestyle.cluster.connect import connect
 from tilestyle.cluster.level import kept, patch_grid, shared_network
 from tilestyle.cluster.scoring import Quality
-from tilestyle.config import Config, Input
+from tilestyle.config import Config, Input, Output
 from tilestyle.errors import UserError, refusal
+from tilestyle.export import Plan
 from tilestyle.images import Source, open_source
 from tilestyle.images.fingerprint import content_hash
 from tilestyle.images.formats import check_replaceable, output_format, without_suffix
@@ -83,6 +84,7 @@ def run(
     root = workspace or default_workspace(output)
     images = all_images(content, styles, config)
     record = plan(images, config)
+    check_layout(record, output, config.output)
     with hold(root):
         store = resume(root, record)
         if store is None or not store.finished("stylize"):
@@ -175,10 +177,11 @@ def plan(images: Images, config: Config) -> dict[str, Any]:
         [_style_level(level, shapes[0], ladder, config) for ladder in styles]
         for level in range(len(shapes))
     ]
-    network = shared_network(config.network)
-    for level, (shape, chosen) in enumerate(zip(shapes, style_levels, strict=True)):
-        seen = [shape, *(ladder[k] for ladder, k in zip(styles, chosen, strict=True))]
-        weigh(config, network, seen, level, len(shapes))
+    if not config.solver.idle:
+        network = shared_network(config.network)
+        for level, (shape, chosen) in enumerate(zip(shapes, style_levels, strict=True)):
+            seen = [shape, *(ladder[k] for ladder, k in zip(styles, chosen, strict=True))]
+            weigh(config, network, seen, level, len(shapes))
     return {
         "config": config.model_dump(mode="json"),
         "identity": config.identity(),
@@ -188,6 +191,7 @@ def plan(images: Images, config: Config) -> dict[str, Any]:
         "style_levels": style_levels,
         "dtype": content.dtype.name,
         "dpi": content.dpi,
+        "alpha": content.alpha is not None,
         "profile": b64encode(content.profile).decode(),
         "bytes": _bytes(shapes, list(ladders.values()), config),
     }
@@ -277,6 +281,24 @@ def check_output(output: Path, options: Input | None = None) -> None:
             f"{output}: input.working_space: preserve keeps the content's own colours, which only "
             "a TIFF can name; let the output end in .tif"
         )
+
+
+def check_layout(record: dict[str, Any], output: Path, options: Output) -> None:
+    """Refuse options that the output's format or size does not allow, before hours are spent.
+
+    Args:
+        record: Of the run; see `plan`.
+        output: The image to write.
+        options: How it is written.
+
+    Raises:
+        UserError: A TIFF of this size and depth cannot be written so, or `output.icc` does not do.
+    """
+    chosen = Plan(record, output, options)
+    if output_format(output) == "tiff":
+        _ = chosen.layout
+    elif options.icc:
+        raise UserError(f"{output}: output.icc is for a TIFF; let the output end in .tif")
 
 
 def summarize(workspace: Workspace, output: Path, seconds: float) -> Summary:

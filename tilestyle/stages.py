@@ -1,20 +1,16 @@
 """The stages around the levels. Each goes on from what the workspace's record says is done."""
 
 import time
-from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
-from tilestyle import __version__
-from tilestyle.admm.grid import Box
 from tilestyle.cluster.connect import Cluster
 from tilestyle.cluster.graph import pyramid_graph
 from tilestyle.config import Color, Output
 from tilestyle.errors import UserError
+from tilestyle.export import SOFTWARE, Plan, Result, result_array
 from tilestyle.images import (
     Source,
     output_format,
@@ -22,12 +18,14 @@ from tilestyle.images import (
     write_ome_zarr,
     write_tiff,
 )
-from tilestyle.images.tiff_writer import Compression
+from tilestyle.images.bands import band_rows
+from tilestyle.images.color import Pixels
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
 from tilestyle.store.location import absolute
-from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, read_pixels, sizes
-from tilestyle.style.color import with_chroma_of
+from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, sizes
 from tilestyle.style.edges import LUMA
+
+__all__ = ["export", "ingest", "pyramid", "result_array"]
 
 
 def ingest(workspace: Workspace, images: Mapping[str, Source], tell: Listener) -> None:
@@ -50,6 +48,9 @@ def ingest(workspace: Workspace, images: Mapping[str, Source], tell: Listener) -
                 array[:, y : y + band.shape[1]] = luminance(band) if mask else band
                 y += band.shape[1]
                 tell(Advanced(band.shape[1] * image.width))
+        content = images["content"]
+        _ingest_alpha(workspace, content)
+        workspace.save_metadata(content.metadata)
     except UserError:
         workspace.remove()
         raise
@@ -57,10 +58,21 @@ def ingest(workspace: Workspace, images: Mapping[str, Source], tell: Listener) -
     tell(StageFinished("ingest", time.perf_counter() - start))
 
 
-def luminance(band: NDArray[Any]) -> NDArray[Any]:
+def luminance(band: Pixels) -> Pixels:
     """The luma of RGB pixels of an integer type, (1, rows, columns), of the same type."""
     luma = np.tensordot(np.asarray(LUMA), band, axes=1)
     return np.rint(luma).astype(band.dtype)[None]
+
+
+def _ingest_alpha(workspace: Workspace, content: Source) -> None:
+    """Keep the opacity of the content; it is not stylised, and comes back in the output."""
+    if content.alpha is None:
+        return
+    array = workspace.create_alpha((content.height, content.width), content.dtype)
+    y = 0
+    for band in content.alpha(IMAGE_CHUNK):
+        array[:, y : y + band.shape[1]] = band
+        y += band.shape[1]
 
 
 def pyramid(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
@@ -78,32 +90,10 @@ def pyramid(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     tell(StageFinished("pyramid", time.perf_counter() - start))
 
 
-def result_array(workspace: Workspace) -> Any:
-    """The finest level's X, (3, height, width) float32."""
-    generation = workspace.record["progress"]["iteration"] % 2
-    return workspace.array(f"levels/0/x/{generation}")
-
-
-def quantize(x: NDArray[np.float32], dtype: DTypeLike) -> NDArray[Any]:
-    """Pixels from 0 to 1 as integers over the whole range of `dtype`; what is beyond is clipped."""
-    scaled = np.clip(x, 0, 1)
-    scaled *= np.iinfo(dtype).max
-    return np.rint(scaled, out=scaled).astype(dtype)
-
-
-def result_reader(workspace: Workspace, color: Color) -> Callable[[Box], NDArray[np.float32]]:
-    """Reads the result on a box, (3, height, width) float32, in the colours that it is to have."""
-    x = result_array(workspace)
-    if color.keep != "luminance":
-        return lambda box: read_box(x, box)
-    content = workspace.array("content/0")
-    return lambda box: with_chroma_of(read_pixels(content, box), read_box(x, box))
-
-
 def export(
     workspace: Workspace, output: Path, config: Output, color: Color, tell: Listener
 ) -> None:
-    """Write the result in the format that the output's name tells; a deep zoom has 8 bits.
+    """Write the result in the format that the output's name tells.
 
     Args:
         workspace: A finished run.
@@ -113,49 +103,33 @@ def export(
         tell: Is told how it goes.
     """
     start = time.perf_counter()
-    record = workspace.record
-    height, width = result_array(workspace).shape[1:]
-    colored = result_reader(workspace, color)
-    kind = output_format(output)
-    deep = config.depth == "16" or (config.depth == "auto" and record["dtype"] == "uint16")
-    dtype = np.uint16 if deep and kind != "deepzoom" else np.uint8
-    dpi = config.dpi or record["dpi"] or 300.0
-    software = f"tilestyle {__version__}"
+    plan = Plan(workspace.record, output, config)
+    result = Result(workspace, plan.rendering, color)
+    height, width = plan.shape
+    metadata = workspace.metadata
+    memory = int(config.memory * 2**30)
     tell(StageStarted("export", height * width))
 
-    def read(box: Box) -> NDArray[Any]:
-        return quantize(colored(box), dtype)
-
-    def bands() -> Iterator[NDArray[Any]]:
-        for y in range(0, height, config.tile):
-            band = read(Box(y, min(y + config.tile, height), 0, width))
+    def bands() -> Iterator[Pixels]:
+        rows = band_rows(width, plan.dtype, most=IMAGE_CHUNK, memory=memory)
+        for band in result.bands(rows):
             yield band
             tell(Advanced(band.shape[1] * width))
 
+    kind = output_format(output)
     if kind == "ome-zarr":
         write_ome_zarr(
             output,
-            read,
-            shape=(height, width),
-            dtype=dtype,
-            dpi=dpi,
-            software=software,
+            result.read,
+            shape=plan.shape,
+            dtype=plan.dtype,
+            dpi=plan.resolution(metadata).dpi or 300.0,
+            software=SOFTWARE,
             advanced=lambda pixels: tell(Advanced(pixels)),
+            memory=memory,
         )
     elif kind == "deepzoom":
         write_deepzoom(output, bands(), width=width, height=height)
     else:
-        automatic: Compression = "deflate" if deep else "lzw"
-        write_tiff(
-            output,
-            bands(),
-            width=width,
-            height=height,
-            dtype=dtype,
-            dpi=dpi,
-            compression=automatic if config.compression == "auto" else config.compression,
-            tile=config.tile,
-            software=software,
-            profile=b64decode(record["profile"]),
-        )
+        write_tiff(output, bands(), plan.layout, plan.tags(metadata))
     tell(StageFinished("export", time.perf_counter() - start))

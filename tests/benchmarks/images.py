@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyvips
 
-from tilestyle.images import Source, write_tiff
-from tilestyle.images.samples import sample
+from tilestyle.images.samples import sample, save
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PAINTINGS = ("starry_night", "the_scream")
@@ -67,17 +65,3 @@ def _saved(name: str, width: int, height: int, path: Path) -> Path:
     if not path.exists():
         save(sample(name, width, height), path)
     return path
-
-
-def save(image: Source, path: Path) -> None:
-    """Write an image as TIFF."""
-    write_tiff(
-        path,
-        image.rows(512),
-        width=image.width,
-        height=image.height,
-        dtype=np.dtype(np.uint8),
-        dpi=300.0,
-        compression="lzw",
-        software="tilestyle",
-    )

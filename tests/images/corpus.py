@@ -255,6 +255,11 @@ def _image_codecs() -> Iterator[Case]:
         yield Case(
             f"ycbcr-tables-{sampling}", make_tiff(page), expected, 4 if sampling == "444" else 12
         )
+    page = make_page(smooth, photometric=RGB, compression=DEFLATE, planar=True)
+    page.tags[259] = SHORT, (JPEG,)
+    planes = np.moveaxis(smooth, -1, 0)
+    page.segments = [bytes(imagecodecs.jpeg_encode(plane.copy(), level=98)) for plane in planes]
+    yield Case("jpeg-planar", make_tiff(page), expected, 4)
     grey = smooth[..., :1]
     page = make_page(smooth, photometric=BLACK_IS_ZERO, compression=JPEG, rows=64)
     page.segments = [bytes(imagecodecs.jpeg_encode(grey[..., 0].copy(), level=98))]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import pyvips
@@ -19,7 +20,7 @@ from tilestyle.images import deepzoom, write_deepzoom
 from tilestyle.images.levels import half_shapes, halve
 
 Array = NDArray[Any]
-SIZES = [(1, 1), (1, 700), (510, 511), (1021, 1023), (1300, 30)]
+SIZES = [(1, 1), (1, 700), (510, 511), (1021, 1023), (1300, 30), (2600, 515)]
 
 
 def smooth(height: int, width: int) -> Array:
@@ -80,7 +81,10 @@ def test_levels_and_tiles(tmp_path: Path, size: tuple[int, int]) -> None:
 def test_without_jpeg_the_levels_are_those_of_halve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
-    monkeypatch.setattr(deepzoom, "_SUFFIX", ".png")
+    def png(pixels: Array, quality: int) -> bytes:
+        return bytes(imagecodecs.png_encode(np.moveaxis(pixels, 0, -1).copy(order="C")))
+
+    monkeypatch.setattr(deepzoom, "encode_tile", png)
     image = np.random.default_rng(2).integers(0, 256, (3, *size), np.uint8)
     write_deepzoom(tmp_path / "a.dzi", bands(image, 37), width=size[1], height=size[0])
     for level in reversed(range(len(half_shapes(size, 1)))):

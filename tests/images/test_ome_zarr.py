@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Barrier, Event, Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tilestyle.images import ome_zarr, write_ome_zarr
 from tilestyle.images.levels import halve
 
 Array = NDArray[Any]
+MEMORY = 1 << 30
 
 
 def picture(dtype: str, height: int, width: int) -> Array:
@@ -42,6 +43,7 @@ def write(path: Path, image: Array, dpi: float = 300.0) -> list[int]:
         dpi=dpi,
         software="tilestyle test",
         advanced=told.append,
+        memory=MEMORY,
     )
     return told
 
@@ -165,6 +167,7 @@ def test_a_failure_leaves_nothing_and_an_older_output_as_it_was(tmp_path: Path) 
             dpi=300,
             software="x",
             advanced=lambda _: None,
+            memory=MEMORY,
         )
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     np.testing.assert_array_equal(zarr.open_group(path, mode="r")["0"][:], image)  # type: ignore[index]
@@ -196,9 +199,42 @@ def test_an_interrupt_ends_all_threads_and_leaves_nothing(
             dpi=300,
             software="x",
             advanced=interrupt,
+            memory=MEMORY,
         )
     assert len(reads) < 40
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("memory", "threads"), [(1, 1), (MEMORY, 4)])
+def test_memory_bounds_the_shards_made_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, threads: int
+) -> None:
+    monkeypatch.setattr(ome_zarr, "SHARD", 512)
+    monkeypatch.setattr(ome_zarr, "_WORKERS", 4)
+    meeting = Barrier(threads, timeout=60)
+    lock, active, most = Lock(), 0, 0
+
+    def read(box: Box) -> Array:
+        nonlocal active, most
+        with lock:
+            active += 1
+            most = max(most, active)
+        meeting.wait()
+        with lock:
+            active -= 1
+        return np.zeros((3, box.height, box.width), np.uint8)
+
+    write_ome_zarr(
+        tmp_path / "a.ome.zarr",
+        read,
+        shape=(512, 512 * 8),
+        dtype="uint8",
+        dpi=300,
+        software="x",
+        advanced=lambda _: None,
+        memory=memory,
+    )
+    assert most == threads
 
 
 def test_what_an_interrupted_run_left_is_replaced(tmp_path: Path) -> None:
@@ -228,3 +264,22 @@ def test_something_else_is_not_replaced(tmp_path: Path) -> None:
 def test_a_missing_folder_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere/a.ome.zarr: cannot be written"):
         write(tmp_path / "nowhere" / "a.ome.zarr", picture("uint8", 4, 4))
+
+
+def test_damage_on_the_way_to_the_disk_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = ome_zarr._write_shards
+
+    def damage(array: Any, *arguments: Any) -> list[int]:
+        checks = written(array, *arguments)
+        shard = next(file for file in tmp_path.rglob("c/0/0/0"))
+        content = bytearray(shard.read_bytes())
+        content[10:40] = bytes(30)
+        shard.write_bytes(content)
+        return checks
+
+    monkeypatch.setattr(ome_zarr, "_write_shards", damage)
+    with pytest.raises(UserError, match=r"^ZARR_VERIFY: a\.ome\.zarr: "):
+        write(tmp_path / "a.ome.zarr", picture("uint8", 100, 100))
+    assert not list(tmp_path.iterdir())

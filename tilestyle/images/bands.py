@@ -3,8 +3,28 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tilestyle.images.color import Pixels
+
+_COPIES = 4
+"""Of a band: as it is read, as tiles or levels of the writer, their halves, and what is encoded."""
+
+
+def band_rows(width: int, dtype: DTypeLike, *, most: int, memory: int) -> int:
+    """Rows of the RGB bands that an output is written from.
+
+    Args:
+        width: Of the image, in pixels.
+        dtype: Of its samples.
+        most: As high as the bands may be, in rows.
+        memory: Bytes that they, and what is made of them, may take.
+
+    Returns:
+        1 to `most`; 1 even where that takes more.
+    """
+    row = 3 * width * np.dtype(dtype).itemsize
+    return max(1, min(most, memory // (_COPIES * row)))
 
 
 def rebanded(bands: Iterable[Pixels], step: int) -> Iterator[Pixels]:

@@ -25,7 +25,7 @@ Intent: TypeAlias = Literal["perceptual", "relative", "saturation", "absolute"]
 
 _SPACES = {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}
 _LCMS_NAMES = {1: "gray", 3: "rgb", 4: "cmyk"}
-_LCMS_INTENTS = {
+LCMS_INTENTS = {
     "perceptual": imagecodecs.CMS.INTENT.PERCEPTUAL,
     "relative": imagecodecs.CMS.INTENT.RELATIVE_COLORIMETRIC,
     "saturation": imagecodecs.CMS.INTENT.SATURATION,
@@ -116,7 +116,7 @@ def light_to_srgb(
         colorspace=_LCMS_NAMES[channels],
         outcolorspace="rgb",
         outdtype="uint16",
-        intent=_LCMS_INTENTS[intent],
+        intent=LCMS_INTENTS[intent],
         flags=imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION,
     )
     return cast(Pixels, found.reshape(*light.shape[:2], 3))

@@ -14,6 +14,7 @@ from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels, pick_profile, srgb_profile, to_srgb
 from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.limits import check_size, check_whole
+from tilestyle.images.metadata import Metadata
 
 JPEG2000_MAGIC = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 """How a JP2 file begins, and a bare code stream."""
@@ -38,6 +39,7 @@ class Jpeg2000Source:
 
     alpha = None
     dpi = None
+    metadata = Metadata()
 
     def __init__(self, path: Path, options: Input) -> None:
         self.name = path.name

@@ -38,9 +38,14 @@ def halve(pixels: Pixels) -> Pixels:
         (channels, ceil(height / 2), ceil(width / 2)) of the same dtype.
     """
     _, height, width = pixels.shape
-    even = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    rows = even[:, ::2].astype(np.uint32) + even[:, 1::2]
-    return ((rows[..., ::2] + rows[..., 1::2] + 2) >> 2).astype(pixels.dtype)
+    if height % 2 or width % 2:
+        pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
+    sums = pixels[:, ::2].astype(np.uint16 if pixels.dtype == np.uint8 else np.uint32)
+    sums += pixels[:, 1::2]
+    fours = sums[..., ::2] + sums[..., 1::2]
+    fours += 2
+    fours >>= 2
+    return fours.astype(pixels.dtype)
 
 
 def halved(read: Read, shape: Shape) -> Read:

@@ -1,6 +1,8 @@
 """OME-Zarr 0.5 (zarr 3): an image and its halves in shards, each written once and whole."""
 
+import math
 import os
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,7 +25,11 @@ CHUNK = 512
 SHARD = 8 * CHUNK
 """Side of a file; smaller where the image is."""
 _BLOCK = 2 * CHUNK
-_WORKERS = min(4, os.cpu_count() or 1)
+_SAMPLED = 16
+"""Shards of a level that are read back."""
+_WORKERS = min(8, os.cpu_count() or 1)
+# Of a shard: its pixels, its chunks, their compressed bytes, and the whole that is written.
+_COPIES = 5
 _CHANNELS = {"R": "FF0000", "G": "00FF00", "B": "0000FF"}
 
 
@@ -50,8 +56,9 @@ def write_ome_zarr(
     dpi: float,
     software: str,
     advanced: Callable[[int], None],
+    memory: int,
 ) -> None:
-    """Write an image as OME-Zarr; each of at most four threads takes some 250 MB, 500 at 16 bit.
+    """Write an image as OME-Zarr; a thread takes some 250 MB, 500 at 16 bit.
 
     The folder appears under its name only when it is complete. Each level is made from the one
     before by `halve`; shards are written in parallel, each once and whole.
@@ -64,20 +71,24 @@ def write_ome_zarr(
         dpi: Resolution in dots per inch.
         software: What wrote it, for its metadata.
         advanced: Told the number of pixels of the finest level that are newly written.
+        memory: Bytes to hold at a time: it decides how many threads there are, one at least.
 
     Raises:
-        UserError: The folder is missing or not writable, the disk is full, or something else has
-            this name.
+        UserError: The folder is missing or not writable, the disk is full, something else has
+            this name, or it does not read back as it was written.
     """
     check_folder(path)
     shapes = half_shapes(shape, CHUNK)
     attributes = _attributes(path, len(shapes), np.dtype(dtype), dpi, software)
     with partial_folder(path) as folder:
         group = zarr.create_group(folder / "image", zarr_format=3, attributes=attributes)
+        checks = []
         for level, level_shape in enumerate(shapes):
             array = _create(group, str(level), level_shape, dtype)
-            _write_shards(array, read, advanced if level == 0 else lambda pixels: None)
+            told = advanced if level == 0 else lambda pixels: None
+            checks.append(_write_shards(array, read, _threads(array, memory), told))
             read = halved(partial(_read, array), level_shape)
+        _verify(folder / "image", attributes, checks, path.name)
         publish(folder / "image", path)
 
 
@@ -94,26 +105,72 @@ def _create(group: zarr.Group, name: str, shape: Shape, dtype: DTypeLike) -> zar
     )
 
 
-def _write_shards(array: zarr.Array[Any], read: Read, advanced: Callable[[int], None]) -> None:
-    """Write all shards, some at a time; after an error or interrupt, no thread writes on."""
-    _, height, width = array.shape
-    shards = cut(Box(0, height, 0, width), SHARD)
-    with ThreadPoolExecutor(_WORKERS) as pool:
+def _threads(array: zarr.Array[Any], memory: int) -> int:
+    """How many shards may be made side by side."""
+    shard = math.prod(array.shards or array.chunks) * array.dtype.itemsize
+    return max(1, min(_WORKERS, memory // (_COPIES * shard)))
+
+
+def _write_shards(
+    array: zarr.Array[Any], read: Read, threads: int, advanced: Callable[[int], None]
+) -> list[int]:
+    """Write all shards, some at a time; after an error or interrupt, no thread writes on.
+
+    Returns:
+        A checksum of each.
+    """
+    checks = []
+    with ThreadPoolExecutor(threads) as pool:
         try:
-            for pixels in pool.map(partial(_write_shard, array, read), shards):
-                advanced(pixels)
+            shards = _shards(array)
+            for shard, check in zip(
+                shards, pool.map(partial(_write_shard, array, read), shards), strict=True
+            ):
+                checks.append(check)
+                advanced(shard.height * shard.width)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    return checks
+
+
+def _shards(array: zarr.Array[Any]) -> list[Box]:
+    _, height, width = array.shape
+    return list(cut(Box(0, height, 0, width), SHARD))
 
 
 def _write_shard(array: zarr.Array[Any], read: Read, shard: Box) -> int:
-    """Put a shard together from blocks, so that `read` needs little; returns its pixels."""
+    """Put a shard together from blocks, so that `read` needs little; returns its checksum."""
     pixels = np.empty((3, shard.height, shard.width), array.dtype)
     for block in cut(shard, _BLOCK):
         pixels[(slice(None), *block.index(shard))] = read(block)
     array[(slice(None), *shard.index())] = pixels
-    return shard.height * shard.width
+    return zlib.crc32(pixels.data)
+
+
+def _verify(folder: Path, attributes: dict[str, Any], checks: list[list[int]], name: str) -> None:
+    """Read metadata and, of each level, some shards back from the disk.
+
+    Raises:
+        UserError: They are not what was written (ZARR_VERIFY).
+    """
+    try:
+        group = zarr.open_group(folder, mode="r", zarr_format=3)
+        same = group.attrs.asdict() == attributes
+        for level, expected in enumerate(checks):
+            array: Any = group[str(level)]
+            chosen = sorted({round(n) for n in np.linspace(0, len(expected) - 1, _SAMPLED)})
+            shards = _shards(array)
+            for n in chosen if same else ():
+                pixels = np.ascontiguousarray(_read(array, shards[n]))
+                same = same and zlib.crc32(pixels.data) == expected[n]
+    except Exception:  # the codecs raise many types
+        same = False
+    if not same:
+        raise UserError(
+            f"ZARR_VERIFY: {name}: it reads back differently from what was written; check the disk "
+            "and write it again"
+        )
 
 
 def _read(array: zarr.Array[Any], box: Box) -> Pixels:

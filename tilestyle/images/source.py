@@ -11,6 +11,7 @@ from tilestyle.config import Input
 from tilestyle.errors import UserError
 from tilestyle.images.color import Pixels
 from tilestyle.images.jpeg2000_source import JPEG2000_MAGIC, Jpeg2000Source
+from tilestyle.images.metadata import Metadata
 from tilestyle.images.tiff_source import TiffSource
 from tilestyle.images.vips_source import VipsSource
 
@@ -43,6 +44,10 @@ class Source(Protocol):
     @property
     def profile(self) -> bytes:
         """The ICC profile that the bands are in: sRGB, or the file's own if it is preserved."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the file tells of the picture besides its pixels."""
 
     @property
     def alpha(self) -> Callable[[int], Iterator[Pixels]] | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
-from tifffile import COMPRESSION, TIFF, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
 from tilestyle.errors import UserError, refusal
 from tilestyle.images.tiff_segments import Segments
@@ -19,6 +19,8 @@ from tilestyle.images.tiff_witness import fax_complaint, jpeg_complaint, read_jp
 LOG = logging.getLogger(__name__)
 
 _FAX = {COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4}
+
+_PLANAR = 2
 
 _TOO_LITTLE_SPACE = re.compile("INSUFFICIENT_SPACE|TOO_SMALL|too small")
 
@@ -53,6 +55,8 @@ class SegmentDecoder:
             COMPRESSION.LZW: self._lzw_problem,
             **dict.fromkeys(_FAX, self._fax_problem),
         }.get(page.compression, lambda data, index: None)
+        if page.compression == COMPRESSION.JPEG and page.planarconfig == _PLANAR:
+            page.photometric = PHOTOMETRIC.MINISBLACK  # to its codec, a plane is a grey image
         page.init_decode()
 
     def __call__(self, data: bytes, index: int) -> tuple[NDArray[Any], Place]:

@@ -22,6 +22,7 @@ from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.orientation import is_swapped, spans, upright
 from tilestyle.images.tiff_codec import SegmentDecoder
 from tilestyle.images.tiff_directory import DirectoryReader, choose_page
+from tilestyle.images.tiff_metadata import read_metadata
 from tilestyle.images.tiff_page import (
     check_page,
     dpi_of,
@@ -72,7 +73,9 @@ class TiffSource:
                 self._pixels = TiffPixels(page, self._samples, options, name=self.name)
                 self._decode = SegmentDecoder(page, self._segments, self.name)
                 self._turn = orientation_of(page, self.name)
-                self.dpi = dpi_of(page, vertical=is_swapped(self._turn))
+                swapped = is_swapped(self._turn)
+                self.dpi = dpi_of(page, vertical=swapped)
+                self.metadata = read_metadata(page, raw, swapped=swapped, name=self.name)
         self._page = page
         self._stored = page.imagelength, page.imagewidth
         sides = self._stored[::-1] if is_swapped(self._turn) else self._stored

@@ -1,207 +1,223 @@
-"""Tiled RGB TIFF and BigTIFF, written in one pass and verified before they get their name."""
+"""TIFF and BigTIFF, written in one pass and verified before they get their name.
 
-import math
+Encoding and writing are apart: `encode` is pure and runs anywhere, `append` alone touches the
+file and takes the encoded segments of each page in order. What encodes in between is a `Feed`:
+`_Pool` here, in this process's threads.
+"""
+
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from tempfile import TemporaryFile
+from typing import IO, Protocol
 
-import imagecodecs
 import numpy as np
-from numpy.typing import DTypeLike
 from tifffile import TiffWriter
 
 from tilestyle.errors import UserError
-from tilestyle.images.color import Pixels, srgb_profile
+from tilestyle.images.bands import rebanded
+from tilestyle.images.color import Pixels
+from tilestyle.images.levels import halve
 from tilestyle.images.partial import partial_file, sync
+from tilestyle.images.tiff_encode import Segment, encode
+from tilestyle.images.tiff_layout import Compression, Layout, Page
+from tilestyle.images.tiff_tags import Tags
 from tilestyle.images.tiff_verify import reads_back
 
-Compression: TypeAlias = Literal["lzw", "deflate", "zstd", "none"]
-
-# Above the first most classic readers have given up, above the second none can succeed.
-_BIGTIFF_BYTES = 2_000_000_000
-_CLASSIC_LIMIT = 3_900_000_000
-_TAGS = {"lzw": "lzw", "deflate": "adobe_deflate", "zstd": "zstd", "none": None}
+_COMPRESSIONS: dict[Compression, str | None] = {
+    "lzw": "lzw",
+    "deflate": "adobe_deflate",
+    "none": None,
+    "zstd": "zstd",
+    "webp": "webp",
+    "jpeg": "jpeg",
+}
+_UNPREDICTED = {"none", "webp", "jpeg"}
+_REDUCED = 1
 _WORKERS = min(8, os.cpu_count() or 1)
 _LOOK_AHEAD = 2 * _WORKERS
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The layout of one output."""
+class Feed(Protocol):
+    """Where the encoded segments of all pages come from."""
 
-    width: int
-    height: int
-    dtype: np.dtype[Any]
-    tile: int
-    compression: Compression
-
-    @property
-    def across(self) -> int:
-        return math.ceil(self.width / self.tile)
-
-    @property
-    def tiles(self) -> int:
-        return self.across * math.ceil(self.height / self.tile)
-
-    @property
-    def raw_bytes(self) -> int:
-        return 3 * self.width * self.height * self.dtype.itemsize
-
-    @property
-    def sampled(self) -> set[int]:
-        """Tiles that are compared after writing."""
-        last = self.tiles - 1
-        return {0, last // 3, 2 * last // 3, last}
+    def segments(self, level: int) -> Iterator[Segment]:
+        """Those of one page in order; called for the pages in order, each once, to its end."""
 
 
-def write_tiff(
-    path: Path,
-    bands: Iterable[Pixels],
-    *,
-    width: int,
-    height: int,
-    dtype: DTypeLike,
-    dpi: float,
-    compression: Compression,
-    tile: int = 512,
-    software: str,
-    profile: bytes | None = None,
-    bigtiff: bool | None = None,
-) -> None:
-    """Write a tiled RGB TIFF with its profile; memory holds two bands at most.
+def write_tiff(path: Path, bands: Iterable[Pixels], layout: Layout, tags: Tags) -> None:
+    """Write a TIFF from bands; memory holds two bands at most.
 
-    The file appears under its name only when it is complete: it is written as
-    `<path>.partial`, synced, read back in part, and renamed.
+    The levels of a pyramid are made on the way and wait, encoded, in an unnamed temporary file
+    beside the output, since they come after the image.
 
     Args:
         path: The output; an existing file is replaced.
-        bands: (3, rows, width) RGB bands from top to bottom, of `tile` rows each, the last of
-            what remains.
-        width: Width in pixels.
-        height: Height in pixels.
-        dtype: uint8 or uint16.
-        dpi: Resolution in dots per inch.
-        compression: Of the tiles; all but "none" with the horizontal predictor. libvips and
-            older programs cannot read "zstd".
-        tile: Width and height of a tile in pixels, a multiple of 16; an image that is smaller
-            has a smaller one.
-        software: Value of the Software tag, ASCII.
-        profile: The ICC profile that the bands are in; None for sRGB.
-        bigtiff: Write BigTIFF; None does so from 2 GB of raw pixels on.
+        bands: (samples, rows, width) bands from top to bottom, of any heights.
+        layout: What is written.
+        tags: What the file says of itself.
 
     Raises:
         UserError: The folder is missing or not writable, the disk is full, or the file does not
             read back as it was written.
-        ValueError: An argument is out of range, or the bands do not fit it.
+        ValueError: The bands do not fit the layout.
     """
-    # libvips refuses tiles much larger than the image
-    tile = min(tile, -(-max(width, height) // 16) * 16)
-    plan = _Plan(width, height, np.dtype(dtype), tile, compression)
-    big = plan.raw_bytes >= _BIGTIFF_BYTES if bigtiff is None else bigtiff
-    _check(plan, dpi, big)
-    with partial_file(path) as partial:
-        options = {
-            "resolution": (dpi, dpi),
-            "software": software,
-            "iccprofile": profile or srgb_profile(),
-        }
-        samples = _write(partial, bands, plan, big, options)
-        sync(partial)
-        shape = (height, width, 3)
-        if not reads_back(partial, shape=shape, tiles=plan.tiles, samples=samples):
-            raise UserError(
-                f"TIFF_VERIFY: {path.name}: the file reads back differently from what was"
-                " written; check the disk and write it again"
-            )
+    with (
+        partial_file(path) as unfinished,
+        ThreadPoolExecutor(_WORKERS) as pool,
+        TemporaryFile(dir=path.parent) as spool,
+    ):
+        write_partial(unfinished, _Pool(bands, layout.pages, pool, spool), layout, tags)
 
 
-def _check(plan: _Plan, dpi: float, big: bool) -> None:
-    if plan.width < 1 or plan.height < 1:
-        raise ValueError(f"the size {plan.width} x {plan.height} is empty")
-    if plan.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"dtype is {plan.dtype}, it must be uint8 or uint16")
-    if not 0 < dpi < math.inf:
-        raise ValueError(f"dpi is {dpi}, it must be positive")
-    if not big and plan.raw_bytes > _CLASSIC_LIMIT:
-        raise ValueError(f"{plan.raw_bytes} bytes do not fit in a classic TIFF")
+def write_partial(unfinished: Path, feed: Feed, layout: Layout, tags: Tags) -> None:
+    """Write, sync and verify a file that has yet to get its name.
 
+    Args:
+        unfinished: The file to write; its name ends in .partial.
+        feed: Encodes the pages of the layout.
+        layout: What is written.
+        tags: What the file says of itself.
 
-def _write(
-    partial: Path, bands: Iterable[Pixels], plan: _Plan, big: bool, options: dict[str, Any]
-) -> dict[tuple[int, int], Pixels]:
-    """Write all tiles; returns the pixels of the sampled ones, by their (top, left)."""
-    samples: dict[tuple[int, int], Pixels] = {}
-    with ThreadPoolExecutor(_WORKERS) as pool, TiffWriter(partial, bigtiff=big) as writer:
-        writer.write(
-            _encoded(bands, plan, samples, pool),
-            shape=(plan.height, plan.width, 3),
-            dtype=plan.dtype,
-            tile=(plan.tile, plan.tile),
-            photometric="rgb",
-            planarconfig="contig",
-            compression=_TAGS[plan.compression],
-            predictor=plan.compression != "none",
-            resolutionunit="inch",
-            metadata=None,
-            maxworkers=1,
-            **options,
+    Raises:
+        UserError: The file does not read back as it was written (TIFF_VERIFY).
+    """
+    checks = append(unfinished, feed, layout, tags)
+    sync(unfinished)
+    if not reads_back(unfinished, layout, checks):
+        name = unfinished.name.removesuffix(".partial")
+        raise UserError(
+            f"TIFF_VERIFY: {name}: the file reads back differently from what was written; check "
+            "the disk and write it again"
         )
-    return samples
 
 
-def _encoded(
-    bands: Iterable[Pixels],
-    plan: _Plan,
-    samples: dict[tuple[int, int], Pixels],
-    pool: ThreadPoolExecutor,
-) -> Iterator[bytes]:
-    """Encoded tiles in order, a few of them ahead of the consumer.
+def append(unfinished: Path, feed: Feed, layout: Layout, tags: Tags) -> list[list[int]]:
+    """Write all pages, segment after segment; returns the checksums of each page's segments."""
+    big = layout.profile == "archive"
+    checks: list[list[int]] = [[] for _ in layout.pages]
 
-    The look-ahead also means that `bands` is exhausted, and found to be too long, before the
-    last tile is handed out: the writer asks for no more than that.
+    def noted(level: int, segment: Segment) -> bytes:
+        checks[level].append(segment.check)
+        return segment.data
+
+    with TiffWriter(unfinished, bigtiff=big, byteorder="<") as writer:
+        for level, page in enumerate(layout.pages):
+            # a map, because tifffile would close a generator before it is at its end
+            encoded = map(partial(noted, level), feed.segments(level))
+            writer.write(
+                encoded,
+                shape=(page.height, page.width, page.samples),
+                dtype=page.dtype,
+                tile=(page.rows, page.columns) if page.tiled else None,
+                rowsperstrip=None if page.tiled else page.rows,
+                photometric="rgb" if page.colors == 3 else "separated",
+                planarconfig="contig",
+                extrasamples=["unassalpha"] if page.alpha else None,
+                compression=_COMPRESSIONS[page.compression],
+                predictor=page.compression not in _UNPREDICTED,
+                subsampling=(1, 1) if page.compression == "jpeg" else None,
+                subifds=len(layout.pages) - 1 if level == 0 else None,
+                subfiletype=_REDUCED if level else 0,
+                metadata=None,
+                maxworkers=1,
+                **tags.options(level, page.colors),
+            )
+            if next(encoded, None) is not None:  # lets the feed find its end, too
+                raise ValueError(f"page {level} has more than {page.count} segments")
+    return checks
+
+
+class _Pool:
+    """Encodes in threads, a few segments ahead of the file."""
+
+    def __init__(
+        self,
+        bands: Iterable[Pixels],
+        pages: Sequence[Page],
+        pool: ThreadPoolExecutor,
+        spool: IO[bytes],
+    ) -> None:
+        self._bands, self._pages, self._pool, self._spool = bands, pages, pool, spool
+        self._spooled: list[list[tuple[int, int, int]]] = [[] for _ in pages]
+
+    def segments(self, level: int) -> Iterator[Segment]:
+        """See `Feed`; those of the image come while it is read, the others from the spool."""
+        if level:
+            for offset, size, check in self._spooled[level]:
+                self._spool.seek(offset)
+                yield Segment(self._spool.read(size), check)
+            return
+        for n, segment in self._encoded():
+            if n == 0:
+                yield segment
+            else:
+                entry = self._spool.tell(), len(segment.data), segment.check
+                self._spooled[n].append(entry)
+                self._spool.write(segment.data)
+
+    def _encoded(self) -> Iterator[tuple[int, Segment]]:
+        """The segments of all pages, each page's in order."""
+        pending: deque[tuple[int, Future[Segment]]] = deque()
+        for level, band in levels_of(_checked(self._bands, self._pages[0]), self._pages):
+            page = self._pages[level]
+            for left in range(0, page.width, page.columns):
+                part = band[:, :, left : left + page.columns].copy()
+                pending.append((level, self._pool.submit(encode, part, page)))
+                if len(pending) > _LOOK_AHEAD:
+                    n, done = pending.popleft()
+                    yield n, done.result()
+        for n, done in pending:
+            yield n, done.result()
+
+
+def levels_of(bands: Iterable[Pixels], pages: Sequence[Page]) -> Iterator[tuple[int, Pixels]]:
+    """Bands of all pages of a pyramid, made from those of the finest as they come.
+
+    Args:
+        bands: (samples, rows, width) bands of any heights.
+        pages: Finest first; the rows of their segments are even, but for a single page.
+
+    Yields:
+        The number of a page and a band of it, as high as its segments, from top to bottom.
     """
-    pending: deque[Future[bytes]] = deque()
-    for index, pixels in enumerate(_tiles(bands, plan)):
-        if index in plan.sampled:
-            row, column = divmod(index, plan.across)
-            samples[row * plan.tile, column * plan.tile] = pixels
-        pending.append(pool.submit(_encode, pixels, plan))
-        if len(pending) > _LOOK_AHEAD:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
+    stream: Iterator[tuple[int, Pixels]] = ((0, b) for b in rebanded(bands, pages[0].rows))
+    for level, page in enumerate(pages[1:], 1):
+        stream = _with_half(stream, level, page.rows)
+    return stream
 
 
-def _tiles(bands: Iterable[Pixels], plan: _Plan) -> Iterator[Pixels]:
-    """Copies of the (3, rows, columns) tiles of all bands, row by row, unpadded."""
+def _with_half(
+    finer: Iterator[tuple[int, Pixels]], level: int, rows: int
+) -> Iterator[tuple[int, Pixels]]:
+    held: list[Pixels] = []
+    for n, band in finer:
+        yield n, band
+        if n == level - 1:
+            held.append(halve(band))
+            if sum(part.shape[1] for part in held) >= rows:
+                yield level, np.concatenate(held, axis=1)
+                held = []
+    if held:
+        yield level, np.concatenate(held, axis=1)
+
+
+def _checked(bands: Iterable[Pixels], page: Page) -> Iterator[Pixels]:
+    """The bands, if they make up the page."""
     top = 0
     for band in bands:
-        expected = (3, min(plan.tile, plan.height - top), plan.width)
-        if band.shape != expected or band.dtype != plan.dtype or top >= plan.height:
+        rows = band.shape[1]
+        if band.shape != (page.samples, rows, page.width) or band.dtype != page.dtype:
             raise ValueError(
-                f"the band at row {top} of {plan.height} is {band.dtype} {band.shape},"
-                f" expected {plan.dtype} {expected}"
+                f"the band at row {top} is {band.dtype} {band.shape}, expected {page.dtype} "
+                f"({page.samples}, rows, {page.width})"
             )
-        top += band.shape[1]
-        for left in range(0, plan.width, plan.tile):
-            yield band[:, :, left : left + plan.tile].copy()
-    if top != plan.height:
-        raise ValueError(f"the bands end at row {top} of {plan.height}")
-
-
-def _encode(pixels: Pixels, plan: _Plan) -> bytes:
-    _, rows, columns = pixels.shape
-    margins = ((0, plan.tile - rows), (0, plan.tile - columns), (0, 0))
-    block = np.pad(np.moveaxis(pixels, 0, -1), margins, mode="edge")
-    if plan.compression == "none":
-        return block.tobytes()
-    data = imagecodecs.delta_encode(np.ascontiguousarray(block), axis=-2).tobytes()
-    if plan.compression == "lzw":
-        return bytes(imagecodecs.lzw_encode(data))
-    if plan.compression == "deflate":
-        return bytes(imagecodecs.deflate_encode(data, level=6))
-    return bytes(imagecodecs.zstd_encode(data, level=3))
+        top += rows
+        if top > page.height:
+            raise ValueError(f"the bands reach row {top} of {page.height}")
+        yield band
+    if top != page.height:
+        raise ValueError(f"the bands end at row {top} of {page.height}")

@@ -10,10 +10,12 @@ import pyvips
 
 from tilestyle.config import Input
 from tilestyle.errors import UserError
+from tilestyle.images.alpha import Filler
 from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels, pick_profile, srgb_profile, transform
 from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.limits import check_size, check_whole
+from tilestyle.images.metadata import Metadata
 
 _MM_PER_INCH = 25.4
 # What libvips reports, in pixels per mm, for files that tell no resolution.
@@ -25,11 +27,12 @@ _BUFFER_ROWS = 128
 _KNOWN = ("jpegload", "uhdrload", "pngload", "spngload", "webpload", "gifload", "heifload")
 # Loaders that hand over lines as they read them, unless the image is interlaced.
 _STREAMED = ("jpegload", "pngload", "spngload")
-_WHITE = {"uchar": 255.0, "ushort": 65535.0}
+_INTEGERS = ("uchar", "ushort")
+_COLORS = 3
 
 
 class VipsSource:
-    """An image decoded by libvips, upright, flattened on white, in sRGB.
+    """An image decoded by libvips, upright, in sRGB; where it is transparent, see `Filler`.
 
     Bands stream from the file, except where rows come out of order: an image that EXIF turns or
     flips upside down is decoded once to memory or, above 100 MB, to a temporary file; libvips
@@ -43,8 +46,6 @@ class VipsSource:
         UserError: The file is not an image, too large, damaged, or its profile does not do
             (CMYK_NO_PROFILE, ICC_INVALID, ICC_MISMATCH).
     """
-
-    alpha = None
 
     def __init__(self, path: Path, options: Input) -> None:
         self.name = path.name
@@ -62,14 +63,25 @@ class VipsSource:
         self.width: int = image.width
         self.height: int = image.height
         self.dtype: np.dtype[Any] = np.dtype(np.uint8 if image.format == "uchar" else np.uint16)
+        self.alpha = self._opacity if image.bands > _COLORS else None
         self.dpi = _dpi(raw, "yres" if self._turn >= 5 else "xres")
+        self.metadata = _metadata(raw)
 
     def rows(self, step: int) -> Iterator[Pixels]:
         """Bands of `step` rows; see `Source.rows`."""
-        return rebanded(self._chunks(step), step)
+        return rebanded(self._colors(step), step)
+
+    def _colors(self, step: int) -> Iterator[Pixels]:
+        fill = Filler()
+        for band in self._chunks(step):
+            color = band[:_COLORS]
+            yield color if self.alpha is None else fill(color, band[_COLORS:])
+
+    def _opacity(self, step: int) -> Iterator[Pixels]:
+        return rebanded((band[_COLORS:] for band in self._chunks(step)), step)
 
     def _chunks(self, step: int) -> Iterator[Pixels]:
-        """Bands that end where the buffers of libvips do, about `step` rows high."""
+        """Bands that end where the buffers of libvips do, about `step` rows high, with alpha."""
         chunk = _BUFFER_ROWS * max(1, step // _BUFFER_ROWS)
         self._stamp.check()
         try:
@@ -104,9 +116,13 @@ class VipsSource:
         embedded = None
         if image.get_typeof("icc-profile-data"):
             embedded = image.get("icc-profile-data")
-        if image.hasalpha():
-            image = image.flatten(background=[_WHITE.get(image.format, 1.0)])
-        if image.format in _WHITE and image.bands in (1, 3, 4):
+        if not image.hasalpha():
+            return self._converted(image, embedded)
+        color = self._converted(image.extract_band(0, n=image.bands - 1), embedded)
+        return color.bandjoin(image[image.bands - 1].cast(color.format))
+
+    def _converted(self, image: Any, embedded: bytes | None) -> Any:
+        if image.format in _INTEGERS and image.bands in (1, 3, 4):
             profile = pick_profile(embedded, image.bands, self._options, name=self.name)
             if profile and image.bands == 3 and self._options.working_space == "preserve":
                 self.profile = profile
@@ -135,3 +151,26 @@ def _dpi(image: Any, field: str) -> float | None:
     density = float(image.get(field))
     told = image.get_typeof("resolution-unit") and density != 1.0
     return density * _MM_PER_INCH if told or density not in _NO_RESOLUTION else None
+
+
+def _metadata(image: Any) -> Metadata:
+    """What the blocks of a JPEG, PNG or WebP tell."""
+
+    def blob(field: str) -> bytes:
+        return bytes(image.get(field)) if image.get_typeof(field) else b""
+
+    def text(field: str) -> str:
+        name = f"exif-ifd0-{field}"
+        if not image.get_typeof(name):
+            return ""
+        # "text (text, ASCII, 5 components, 5 bytes)"
+        twice = image.get(name).rpartition(", ASCII, ")[0]
+        return str(twice[: (len(twice) - 2) // 2]).strip()
+
+    return Metadata(
+        description=text("ImageDescription"),
+        artist=text("Artist"),
+        copyright=text("Copyright"),
+        xmp=blob("xmp-data"),
+        iptc=blob("iptc-data"),
+    )

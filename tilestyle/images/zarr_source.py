@@ -12,6 +12,7 @@ from tilestyle.errors import UserError
 from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels, as_uint16, srgb_profile
 from tilestyle.images.limits import check_size, check_whole
+from tilestyle.images.metadata import Metadata
 
 _PIECE = 1 << 22
 _KINDS = {"uint8", "uint16", "float16", "float32", "float64"}
@@ -36,6 +37,7 @@ class ZarrSource:
 
     alpha = None
     dpi = None
+    metadata = Metadata()
 
     def __init__(self, path: Path, options: Input) -> None:
         self.name = path.name

@@ -96,9 +96,19 @@ def _local(x: Any, core: Box) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
     middle = window[:, HALO:-HALO, HALO:-HALO]
     down = np.abs(middle - window[:, HALO - 1 : -HALO - 1, HALO:-HALO]).sum(axis=0)
     across = np.abs(middle - window[:, HALO:-HALO, HALO - 1 : -HALO - 1]).sum(axis=0)
-    mean = np.mean([window[:, :, i : i + core.width] for i in range(5)], axis=0)
-    mean = np.mean([mean[:, i : i + core.height] for i in range(5)], axis=0)
+    mean = _moving_mean(_moving_mean(window, 2), 1)
     return down, across, np.square(middle - mean).sum(axis=0)
+
+
+def _moving_mean(a: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Means of 2 * HALO + 1 neighbours along an axis, which gets shorter by 2 * HALO."""
+    a = np.moveaxis(a, axis, 0)
+    length, count = len(a) - 2 * HALO, 2 * HALO + 1
+    total = a[:length].copy()
+    for start in range(1, count):
+        total += a[start : start + length]
+    total /= count
+    return np.moveaxis(total, 0, axis)
 
 
 def _seams(axis: Axis, differences: NDArray[np.float64]) -> list[float]:

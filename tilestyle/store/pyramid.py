@@ -16,6 +16,9 @@ Read = Callable[[Box], NDArray[Any]]
 Shape = tuple[int, int]
 """Height and width."""
 
+_STRIP = 32
+"""Rows that are filtered at a time: what lies between the two directions stays in the cache."""
+
 
 def coarser(shape: Shape) -> Shape:
     """Size of the next coarser level: half, rounded up."""
@@ -46,16 +49,27 @@ def reduce(read: Read, shape: Shape, box: Box) -> NDArray[np.uint16]:
     pixels = read_around(
         read, shape, Box(2 * box.y0 - 2, 2 * box.y1 + 1, 2 * box.x0 - 2, 2 * box.x1 + 1)
     )
-    scale = 257 if pixels.dtype == np.uint8 else 1
-    filtered = _binomial(_binomial(pixels.astype(np.uint32) * scale, 1), 2)
-    return ((filtered + 128) >> 8).astype(np.uint16)
+    reduced = np.empty((len(pixels), box.height, box.width), np.uint16)
+    for y in range(0, box.height, _STRIP):
+        rows = reduced[:, y : y + _STRIP]
+        rows[:] = _reduced(pixels[:, 2 * y : 2 * (y + rows.shape[1]) + 3])
+    return reduced
 
 
-def _binomial(a: NDArray[np.uint32], axis: int) -> NDArray[np.uint32]:
+def _reduced(pixels: NDArray[Any]) -> NDArray[np.uint32]:
+    narrow = pixels.dtype == np.uint8  # 256 times as much fits into 16 bits
+    filtered = _binomial(_binomial(pixels.astype(np.uint16 if narrow else np.uint32), 1), 2)
+    return (filtered * np.uint32(257 if narrow else 1) + np.uint32(128)) >> np.uint32(8)
+
+
+def _binomial(a: NDArray[Any], axis: int) -> NDArray[Any]:
     a = np.moveaxis(a, axis, 0)
-    ends = a[:-4:2] + a[4::2]
-    inner = a[1:-3:2] + a[3:-1:2]
-    return np.moveaxis(ends + 4 * inner + 6 * a[2:-2:2], 0, axis)
+    filtered = a[1:-3:2] + a[3:-1:2]
+    filtered *= 4
+    filtered += a[:-4:2]
+    filtered += a[4::2]
+    filtered += 6 * a[2:-2:2]
+    return np.moveaxis(filtered, 0, axis)
 
 
 def expand(read: Read, shape: Shape, box: Box) -> NDArray[np.float32]:

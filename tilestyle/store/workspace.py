@@ -6,6 +6,8 @@
     mask/<n>/<level>             (1, h, w), where style n is used
     style_mask/<n>/<level>       (1, h, w), where its image shows it; edge_mask/<level> alike
     edges/<level>                (1, h, w) uint8, E of Eq. (2), if no mask gives it
+    alpha                        (1, h, w) the content's opacity, if it has one
+    metadata                     attributes: what the content's file tells of it
     target/<level>/<n>/<layer>   CF(S), (channels, channels) float32
     levels/<level>/x/<g>         the iterate X, (3, h, w) float32; g: generation, 0 or 1
     levels/<level>/moments/<g>   means of gradient and square, averaged like X, (6, h, w)
@@ -33,12 +35,14 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
 
 from tilestyle.admm.grid import Box, Grid
 from tilestyle.errors import UserError
+from tilestyle.images.metadata import Metadata
 from tilestyle.store.location import Root, delete_all, names, open_store, read_key
 
-FORMAT = 3
+FORMAT = 4
 IMAGE_CHUNK = 512
 BLOCK = 4 * IMAGE_CHUNK
 """Side of what is worked on at a time of an image: some tens of MB in memory."""
@@ -153,7 +157,20 @@ class Workspace:
     ) -> zarr.Array[Any]:
         """A (channels, height, width) array of integer pixels, compressed."""
         chunk = tuple(min(IMAGE_CHUNK, n) for n in shape)
-        return self._require(path, shape=(channels, *shape), chunks=(channels, *chunk), dtype=dtype)
+        return self._require(
+            path,
+            shape=(channels, *shape),
+            chunks=(channels, *chunk),
+            dtype=dtype,
+            compressors=ZstdCodec(level=1),  # half the time of the default, for 1 % more bytes
+        )
+
+    def create_alpha(self, shape: tuple[int, int], dtype: Any) -> zarr.Array[Any]:
+        """The content's opacity, (1, height, width); opaque chunks take no space."""
+        chunk = tuple(min(IMAGE_CHUNK, n) for n in shape)
+        top = np.iinfo(dtype).max
+        layout: Any = {"shape": (1, *shape), "chunks": (1, *chunk), "dtype": dtype}
+        return self._require("alpha", fill_value=top, **layout)
 
     def create_iterate(self, path: str, grid: Grid, channels: int) -> zarr.Array[Any]:
         """A (channels, height, width) float32 array, one chunk for each core of the grid."""
@@ -198,6 +215,15 @@ class Workspace:
         return [
             {name: np.asarray(array[:]) for name, array in found[n].arrays()} for n in sorted(found)
         ]
+
+    def save_metadata(self, metadata: Metadata) -> None:
+        """Keep what the content's file tells of it: apart from the record, it may be long."""
+        self.group.create_group("metadata", attributes=metadata.to_json(), overwrite=True)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the content's file tells of it."""
+        return Metadata.from_json(self.group["metadata"].attrs.asdict())
 
     def remove(self) -> None:
         """Delete the workspace."""

@@ -6,21 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-import imagecodecs
-import numpy as np
-
 from tilestyle.admm.grid import Box
 from tilestyle.errors import UserError
 from tilestyle.images import write_deepzoom
 from tilestyle.images.color import Pixels
-from tilestyle.images.deepzoom import OVERLAP, TILE, tiles_folder
+from tilestyle.images.deepzoom import OVERLAP, TILE, descriptor, encode_tile, tiles_folder
 from tilestyle.view.pyramid import Pyramid
 
-_QUALITY = 95
-_DESCRIPTOR = """<?xml version="1.0" encoding="UTF-8"?>
-<Image xmlns="http://schemas.microsoft.com/deepzoom/2008" Format="jpeg" Overlap="{overlap}"
-  TileSize="{tile}"><Size Height="{height}" Width="{width}"/></Image>
-"""
+QUALITY = 95
+"""Of the tiles that are made on demand, and of thumbnails."""
 
 
 class Picture(Protocol):
@@ -94,8 +88,7 @@ class LazyZoom:
     def descriptor(self) -> bytes:
         """The text of NAME.dzi."""
         height, width = self.pyramid.shapes[0]
-        text = _DESCRIPTOR.format(height=height, width=width, tile=TILE, overlap=OVERLAP)
-        return text.encode()
+        return descriptor(width, height)
 
     def tile(self, level: int, column: int, row: int) -> bytes | None:
         """An encoded tile, None where there is none."""
@@ -108,7 +101,7 @@ class LazyZoom:
         y, x = TILE * row - OVERLAP, TILE * column - OVERLAP
         side = TILE + 2 * OVERLAP
         box = Box(y, y + side, x, x + side) & Box(0, height, 0, width)
-        return encode(self.pyramid.read(halves, box))
+        return encode_tile(self.pyramid.read(halves, box), QUALITY)
 
     def save(self, path: Path) -> None:
         """Write it all as NAME.dzi and NAME_files."""
@@ -123,9 +116,3 @@ class LazyZoom:
     def warm(self) -> None:
         """Begin with what the first look needs."""
         self.pyramid.warm()
-
-
-def encode(pixels: Pixels) -> bytes:
-    """(3, height, width) uint8 as JPEG."""
-    interleaved = np.moveaxis(pixels, 0, -1).copy(order="C")
-    return bytes(imagecodecs.jpeg8_encode(interleaved, level=_QUALITY, subsampling="444"))

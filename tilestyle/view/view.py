@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 import zarr
 
-from tilestyle import stages
 from tilestyle.admm.grid import Axis, Box, Grid
 from tilestyle.cluster.level import patch_grid
 from tilestyle.config import Config
 from tilestyle.errors import UserError
+from tilestyle.export import result_reader
 from tilestyle.images import open_source, write_deepzoom
 from tilestyle.images.color import Pixels
-from tilestyle.images.deepzoom import TILE
+from tilestyle.images.deepzoom import TILE, encode_tile
 from tilestyle.images.levels import half_shapes
+from tilestyle.images.render import quantize
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
 from tilestyle.store.workspace import Workspace, exists, read_box
-from tilestyle.view.pictures import DeepZoom, LazyZoom, Picture, encode
+from tilestyle.view.pictures import QUALITY, DeepZoom, LazyZoom, Picture
 from tilestyle.view.pyramid import Pyramid, to_bytes
 
 _STYLE_SIDE = 640
@@ -114,10 +115,10 @@ def _view_workspace(workspace: Workspace) -> View:
     record = workspace.record
     shape = _pair(record["shapes"][0])
     config = Config.model_validate(record["config"])
-    result = stages.result_reader(workspace, config.color)
+    result = result_reader(workspace, config.color)
     pyramids = {
         "content": _stored(workspace, "content", record["shapes"]),
-        "result": Pyramid(shape, [lambda box: stages.quantize(result(box), "uint8")]),
+        "result": Pyramid(shape, [lambda box: quantize(result(box), "uint8")]),
     }
     styles = {
         f"{name.replace('/', '-')}.jpeg": _thumbnail(_stored(workspace, name, shapes))
@@ -137,7 +138,7 @@ def _stored(workspace: Workspace, image: str, shapes: list[list[int]]) -> Pyrami
 def _thumbnail(pyramid: Pyramid) -> bytes:
     level = next(n for n, shape in enumerate(pyramid.shapes) if max(shape) <= _STYLE_SIDE)
     height, width = pyramid.shapes[level]
-    return encode(pyramid.read(level, Box(0, height, 0, width)))
+    return encode_tile(pyramid.read(level, Box(0, height, 0, width)), QUALITY)
 
 
 def _ome_pyramid(folder: Path) -> Pyramid:

@@ -7,9 +7,14 @@ a picture, the finer the texture that is added.
 
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+from tilestyle import __version__
+from tilestyle.config import Output
 from tilestyle.errors import UserError
+from tilestyle.images import Tags, plan_layout, write_tiff
+from tilestyle.images.metadata import Resolution
 from tilestyle.images.samples import (
     content,
     impasto,
@@ -20,7 +25,7 @@ from tilestyle.images.samples import (
 )
 from tilestyle.images.samples.picture import Painter, SampleImage
 
-__all__ = ["SAMPLES", "SampleImage", "sample"]
+__all__ = ["SAMPLES", "SampleImage", "sample", "save"]
 
 _LEAST = 16
 
@@ -59,3 +64,11 @@ def sample(name: str, width: int, height: int, seed: int = 0) -> SampleImage:
             f"give at least {_LEAST} x {_LEAST}"
         )
     return SampleImage(name, SAMPLES[name], width, height, seed)
+
+
+def save(image: SampleImage, path: Path) -> None:
+    """Write a sample image as a TIFF."""
+    layout = plan_layout((image.height, image.width), Output(), dtype=image.dtype)
+    software = f"tilestyle {__version__}"
+    tags = Tags(image.profile, Resolution.of_dpi(image.dpi), software)
+    write_tiff(path, image.rows(512), layout, tags)

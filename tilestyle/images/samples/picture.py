@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tilestyle.images.color import srgb_profile
+from tilestyle.images.metadata import Metadata
 from tilestyle.images.samples.noise import Floats, mixed_seed
 
 _TILE = 256
@@ -101,6 +102,11 @@ class SampleImage:
     def profile(self) -> bytes:
         """Pictures are painted in sRGB."""
         return srgb_profile()
+
+    @property
+    def metadata(self) -> Metadata:
+        """There is nothing to tell."""
+        return Metadata()
 
     @property
     def alpha(self) -> None:
