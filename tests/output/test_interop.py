@@ -78,7 +78,9 @@ def test_other_programs_read_the_same_pixels(written: tuple[Path, Array], tmp_pa
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "c.tif"), image)
 
     raw = tmp_path / "d.raw"
-    tool("gdal_translate", "-q", "-of", "ENVI", "-co", "INTERLEAVE=BIP", path, raw)
+    # as stored: GDAL makes RGB of CMYK of 8 bits
+    source = f"GTIFF_RAW:{path}"
+    tool("gdal_translate", "-q", "-of", "ENVI", "-co", "INTERLEAVE=BIP", source, raw)
     np.testing.assert_array_equal(np.fromfile(raw, image.dtype).reshape(image.shape), image)
 
 
