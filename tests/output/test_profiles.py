@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 def patches(*colors: tuple[int, int, int]) -> Array:
     """(30, 20 n, 3) uint8: squares side by side."""
-    return np.repeat(np.broadcast_to(np.uint8(colors), (30, len(colors), 3)), 20, axis=1)
+    return np.repeat(np.broadcast_to(np.array(colors, np.uint8), (30, len(colors), 3)), 20, axis=1)
 
 
 def write(path: Path, image: Array, profile: bytes | None = None) -> Path:

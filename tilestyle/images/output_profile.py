@@ -36,7 +36,7 @@ class Conversion:
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Convert (3, height, width) uint16 to (colors, height, width) uint16."""
-        flags = imagecodecs.CMS.FLAGS.HIGHRESPRECALC
+        flags = int(imagecodecs.CMS.FLAGS.HIGHRESPRECALC)
         if self.black_point:
             flags |= imagecodecs.CMS.FLAGS.BLACKPOINTCOMPENSATION
         found = imagecodecs.cms_transform(
