@@ -146,9 +146,13 @@ class Cluster(_Section):
     """Who computes; the result's bytes do not depend on it."""
 
     kind: str = "local"
-    """local (processes), threads, a scheduler's address, or the path of a scheduler file."""
+    """local (processes), threads, cuda (this machine's GPUs), slurm, pbs, lsf (workers as jobs), a
+    scheduler's address, or the path of a scheduler file; see docs/clusters.md."""
     workers: int | None = Field(default=None, ge=1)
-    """Workers of local and threads; None: as many as cores (by threads) and memory allow."""
+    """Workers that are started, one a job or GPU. None: of local and threads as many as cores (by
+    threads) and memory allow, of cuda all GPUs, else one."""
+    tls: str | None = None
+    """Folder of certificates, by `tilestyle cluster cert`; None: as Dask's own settings say."""
     threads: int = Field(default=1, ge=1)
     """Threads of one task. Another number may change the last bits of a result."""
 
@@ -170,7 +174,11 @@ class Config(_Section):
         """What a workspace's pixels depend on: all but who computes and how it is written."""
         model = self.model_dump(
             mode="json",
-            exclude={"input": {"max_pixels"}, "output": True, "cluster": {"kind", "workers"}},
+            exclude={
+                "input": {"max_pixels"},
+                "output": True,
+                "cluster": {"kind", "workers", "tls"},
+            },
         )
         return dict(model)
 
