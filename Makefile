@@ -40,11 +40,12 @@ $(PAGE)/openseadragon.min.js: package.json package-lock.json
 	@cp node_modules/openseadragon/LICENSE.txt $(PAGE)/openseadragon.LICENSE.txt
 	@cp node_modules/openseadragon/build/openseadragon/$(@F) $@
 
-services: ## Install what the viewer and its tests need from Debian (as root)
+services: ## Install what the viewer and the tests need from Debian (as root)
 	@missing=(); \
 	command -v chromium >/dev/null || missing+=(chromium fonts-dejavu-core); \
 	command -v chromedriver >/dev/null || missing+=(chromium-driver); \
 	command -v npm >/dev/null || missing+=(npm); \
+	[ -x /usr/bin/radosgw ] || missing+=(radosgw ceph-mon ceph-osd); \
 	if (($${#missing[@]})); then \
 	  apt-get update -q && apt-get install -qy --no-install-recommends "$${missing[@]}"; \
 	fi

@@ -38,8 +38,8 @@ def stylize(
         output: The image to write: .tif, .ome.zarr or .dzi.
         config: A `tilestyle.config.Config`, or a YAML file; None for the defaults.
         overrides: `section.key=value` each; only with a YAML file or the defaults.
-        workspace: Where the state is kept; None: beside the output, ending in .tilestyle.
-            The same call goes on where an interrupted one stopped.
+        workspace: Where the state is kept, a folder or s3://BUCKET/PREFIX; None: beside the
+            output, ending in .tilestyle. The same call goes on where an interrupted one stopped.
         listener: Is called with each `tilestyle.report.events` event.
 
     Returns:
@@ -48,10 +48,14 @@ def stylize(
     Raises:
         tilestyle.errors.UserError: An image, the config or the workspace does not do; the
             message is one line that says what to mend.
+        tilestyle.errors.TryAgainError: A UserError with nothing to mend: another run is at work in
+            the workspace, or the cluster or the store cannot be reached.
+        KeyboardInterrupt: SIGINT or SIGTERM came; what is done is kept.
     """
     from tilestyle.config import Config, load_config
     from tilestyle.pipeline import run
     from tilestyle.report.events import silent
+    from tilestyle.store.location import as_root
 
     if not isinstance(config, Config):
         config = load_config(None if config is None else Path(config), overrides)
@@ -61,6 +65,6 @@ def stylize(
         [Path(style) for style in several],
         Path(output),
         config,
-        workspace=None if workspace is None else Path(workspace),
+        workspace=None if workspace is None else as_root(workspace),
         tell=listener or silent,
     )

@@ -18,6 +18,20 @@ from tilestyle import __version__
 from tilestyle.errors import UserError
 
 PathArgument = click.Path(path_type=Path)
+
+
+class RootArgument(click.ParamType):
+    """A folder, or s3://BUCKET/PREFIX."""
+
+    name = "workspace"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """As `tilestyle.store.location` has it."""
+        from tilestyle.store.location import as_root
+
+        return as_root(value)
+
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -40,7 +54,7 @@ output_option = click.option(
     help="The image to write: .tif, .ome.zarr or .dzi (deep zoom).",
 )
 workspace_option = click.option(
-    "--workspace", "-w", required=True, type=PathArgument, help="Where the state is kept."
+    "--workspace", "-w", required=True, type=RootArgument(), help="Folder or s3://BUCKET/PREFIX."
 )
 size_option = click.option("--size", default="3072x2048", metavar="WxH", show_default=True)
 content_argument = click.argument("content", type=PathArgument)
@@ -110,7 +124,8 @@ def _with_input(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 2 something to mend, said in one line; 75 interrupted, run again.",
+    epilog="Exit codes: 0 done; 2 something to mend, said in one line; 75 stopped before the end "
+    "with nothing to mend: the same command goes on.",
 )
 @click.version_option(__version__)
 def cli() -> None:
@@ -121,12 +136,12 @@ def cli() -> None:
 @content_argument
 @styles_argument
 @output_option
-@click.option("--workspace", "-w", type=PathArgument, help="Default: OUTPUT's, .tilestyle.")
+@click.option(
+    "--workspace", "-w", type=RootArgument(), help="Or s3://BUCKET/PREFIX; OUTPUT's, .tilestyle."
+)
 @_with_input
 @_with_config
-def run(
-    content: Path, styles: tuple[Path, ...], output: Path, workspace: Path | None, config: Any
-) -> None:
+def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Any, config: Any) -> None:
     """Stylise CONTENT in the manner of STYLE; run it again and it goes on where it stopped."""
     _run(content, styles, output, workspace, config)
 
@@ -149,14 +164,14 @@ def demo(output: Path, size: str, style: str, config: Any) -> None:
 @cli.command()
 @content_argument
 @click.argument("styles", nargs=-1, type=PathArgument, metavar="[STYLE...]")
-@click.option("--workspace", "-w", type=PathArgument, help="Where the state is kept.")
+@click.option("--workspace", "-w", type=RootArgument(), help="Folder or s3://BUCKET/PREFIX.")
 @click.option("--output", "-o", type=PathArgument, help="Without styles: the zarr array to write.")
 @_with_input
 @_with_config
 def ingest(
     content: Path,
     styles: tuple[Path, ...],
-    workspace: Path | None,
+    workspace: Any,
     output: Path | None,
     config: Any,
 ) -> None:
@@ -169,16 +184,17 @@ def ingest(
         raise UserError("ingest: give CONTENT STYLE... --workspace W, or CONTENT -o OUT.zarr")
 
 
-def _ingest(content: Path, styles: tuple[Path, ...], workspace: Path, config: Any) -> None:
+def _ingest(content: Path, styles: tuple[Path, ...], workspace: Any, config: Any) -> None:
     from tilestyle import pipeline, stages
     from tilestyle.report.progress import showing
-    from tilestyle.store.workspace import Workspace
+    from tilestyle.store.lock import hold
+    from tilestyle.store.workspace import Workspace, log_of
 
     images = [content, *styles]
     record = pipeline.plan(images, config)
-    store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)
-    if not store.finished("ingest"):
-        with showing(console, workspace / "tilestyle.log") as tell:
+    with hold(workspace), showing(console, log_of(workspace)) as tell:
+        store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)
+        if not store.finished("ingest"):
             stages.ingest(store, pipeline.open_images(images, config.input), tell)
 
 
@@ -200,12 +216,13 @@ def _stage(name: str, text: str) -> None:
     @workspace_option
     @cluster_option
     @workers_option
-    def command(workspace: Path, cluster: str | None, workers: int | None) -> None:
+    def command(workspace: Any, cluster: str | None, workers: int | None) -> None:
         from tilestyle.cluster.connect import connect
         from tilestyle.levels import stylize
         from tilestyle.report.progress import showing
         from tilestyle.stages import pyramid
-        from tilestyle.store.workspace import STAGES, Workspace
+        from tilestyle.store.lock import hold
+        from tilestyle.store.workspace import STAGES, Workspace, log_of
 
         store = Workspace.open(workspace)
         if store.finished(name):
@@ -214,7 +231,11 @@ def _stage(name: str, text: str) -> None:
         if not store.finished(before):
             raise UserError(f"{workspace}: {before} comes before {name}; run it first")
         where = _cluster_of(store, cluster, workers)
-        with showing(console, workspace / "tilestyle.log") as tell, connect(where) as connected:
+        with (
+            hold(workspace),
+            showing(console, log_of(workspace)) as tell,
+            connect(where) as connected,
+        ):
             {"pyramid": pyramid, "stylize": stylize}[name](store, connected, tell)
 
 
@@ -226,12 +247,12 @@ _stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
 @workspace_option
 @output_option
 @set_option
-def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
+def export(workspace: Any, output: Path, overrides: tuple[str, ...]) -> None:
     """Write the result of a workspace as a TIFF, an OME-Zarr or a deep zoom."""
     from tilestyle import pipeline, stages
     from tilestyle.config import Config, load_config
     from tilestyle.report.progress import showing
-    from tilestyle.store.workspace import Workspace
+    from tilestyle.store.workspace import Workspace, log_of
 
     store = Workspace.open(workspace)
     kept = store.record["config"]
@@ -239,13 +260,13 @@ def export(workspace: Path, output: Path, overrides: tuple[str, ...]) -> None:
     if not store.finished("stylize"):
         raise UserError(f"{workspace}: stylize comes before export; run it first")
     config = load_config(None, overrides, base=kept)
-    with showing(console, workspace / "tilestyle.log") as tell:
+    with showing(console, log_of(workspace)) as tell:
         stages.export(store, output, config.output, tell)
 
 
 @cli.command()
-@click.argument("workspace", type=PathArgument)
-def status(workspace: Path) -> None:
+@click.argument("workspace", type=RootArgument())
+def status(workspace: Any) -> None:
     """Say where a run stands."""
     from tilestyle.report.status import print_status
     from tilestyle.store.workspace import Workspace
@@ -254,18 +275,16 @@ def status(workspace: Path) -> None:
 
 
 @cli.command()
-@click.argument("workspace", type=PathArgument)
+@click.argument("workspace", type=RootArgument())
 @click.option(
     "--reference",
     "-r",
-    type=PathArgument,
+    type=RootArgument(),
     help="Workspace of the whole-image solve (configs/whole-image.yaml).",
 )
 @cluster_option
 @workers_option
-def score(
-    workspace: Path, reference: Path | None, cluster: str | None, workers: int | None
-) -> None:
+def score(workspace: Any, reference: Any, cluster: str | None, workers: int | None) -> None:
     """Score a finished run, alone or as ratios to a whole-image solve."""
     from tilestyle.cluster.connect import connect
     from tilestyle.report.compare import check, print_scores
@@ -358,16 +377,15 @@ def cert(output: Path) -> None:
     )
 
 
-def _run(
-    content: Any, styles: Sequence[Any], output: Path, workspace: Path | None, config: Any
-) -> None:
+def _run(content: Any, styles: Sequence[Any], output: Path, workspace: Any, config: Any) -> None:
     """Run the pipeline on files or open images, show how it goes, and sum up."""
     from tilestyle.pipeline import default_workspace
     from tilestyle.pipeline import run as run_pipeline
     from tilestyle.report.progress import showing
+    from tilestyle.store.workspace import log_of
 
     workspace = workspace or default_workspace(output)
-    with showing(console, workspace / "tilestyle.log") as tell:
+    with showing(console, log_of(workspace)) as tell:
         summary = run_pipeline(content, styles, output, config, workspace=workspace, tell=tell)
     _print_summary(summary)
 

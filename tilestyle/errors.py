@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exceptions that a user is meant to read."""
 
 
 class UserError(Exception):
@@ -14,6 +14,12 @@ class UserError(Exception):
 
     exit_code = 2
     code: str | None = None
+
+
+class TryAgainError(UserError):
+    """The run could not go on through no fault of its input; the same command may, later."""
+
+    exit_code = 75
 
 
 def refusal(code: str, name: str, problem: str, remedy: str) -> UserError:

@@ -1,15 +1,18 @@
 """The stylize stage: all levels, coarse to fine; every iteration is one graph and one commit."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
 
 from tilestyle.admm.sharing import means
 from tilestyle.admm.stopping import Trace, settled
-from tilestyle.cluster.connect import Cluster, Done
+from tilestyle.cluster.connect import Cluster
 from tilestyle.cluster.graph import begin_graph, exact_graph, iteration_graph, style_graph
 from tilestyle.cluster.level import Level, LevelRef, kept
+from tilestyle.cluster.run import Done, WorkerKilledError
 from tilestyle.cluster.scoring import assess
 from tilestyle.config import Config, Solver
 from tilestyle.report.events import (
@@ -22,6 +25,7 @@ from tilestyle.report.events import (
     StageFinished,
     StageStarted,
 )
+from tilestyle.store.location import absolute
 from tilestyle.store.workspace import Workspace
 
 FIRST_PATCH = 2
@@ -46,9 +50,8 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
     _drop_state(workspace, level=0)
-    quality = assess(
-        cluster, Level(level_ref(workspace, 0)), workspace.record["progress"]["iteration"]
-    )
+    level = Level(level_ref(workspace, 0, record=True))
+    quality = assess(cluster, level, workspace.record["progress"]["iteration"])
     workspace.commit(quality=asdict(quality))
     workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))
@@ -65,14 +68,14 @@ def _work(workspace: Workspace, config: Config) -> tuple[float, float]:
     return total, done
 
 
-def level_ref(workspace: Workspace, level: int) -> LevelRef:
-    """The name of a level for tasks."""
-    return LevelRef(str(workspace.root.resolve()), workspace.record["run"], level)
+def level_ref(workspace: Workspace, level: int, record: bool = False) -> LevelRef:
+    """The name of a level for tasks, which keep records if asked to."""
+    return LevelRef(absolute(workspace.root), workspace.record["run"], level, record)
 
 
 def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     """Measure the style, create the level's state, scale the coarser level's X up; commit."""
-    ref = level_ref(workspace, number)
+    ref = level_ref(workspace, number, record=True)
     level = Level(ref)
     _create_state(workspace, level)
     grids = [level.grid_of((a.shape[1], a.shape[2])) for a in level.style_arrays]
@@ -84,7 +87,7 @@ def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     )
     before = workspace.record.get("progress")
     cluster.run(begin_graph(ref, level.grid, before["iteration"] if before else -1))
-    workspace.commit(progress={"level": number, "iteration": 0})
+    workspace.advance(progress={"level": number, "iteration": 0})
     if before:
         _drop_state(workspace, level=number + 1)
 
@@ -125,7 +128,7 @@ def _iterate(
     workspace: Workspace, cluster: Cluster, number: int, first: int, tell: Listener
 ) -> None:
     """Iterations of one level; each is one graph, then one commit."""
-    level = Level(level_ref(workspace, number))
+    level = Level(level_ref(workspace, number, record=True))
     solver, levels = level.config.solver, len(workspace.record["shapes"])
     iterations = solver.iterations(number, levels)
     iterate = _exact if solver.mode == "exact" else _admm
@@ -139,9 +142,10 @@ def _iterate(
 
     t = first
     while t < iterations and not settled(_traces(workspace, number), solver.tolerance):
-        event = iterate(level, cluster, t, done)
+        with _naming(level):
+            event = iterate(level, cluster, t, done)
         t += 1
-        workspace.commit(
+        workspace.advance(
             progress={"level": number, "iteration": t},
             history=[*workspace.record["history"], asdict(event)],
         )
@@ -150,6 +154,22 @@ def _iterate(
     workspace.commit(levels=workspace.record["levels"] | {str(number): asdict(finished)})
     tell(Advanced((iterations - t) * level.shape[0] * level.shape[1]))
     tell(finished)
+
+
+@contextmanager
+def _naming(level: Level) -> Iterator[None]:
+    """Name the patch that kills its workers as a person would look for it."""
+    try:
+        yield
+    except WorkerKilledError as error:
+        if (place := error.place) is None or not place.index:
+            raise
+        core = level.grid[int(place.index)].core
+        name = (
+            f"{place.function} of level {place.scope}, iteration {int(place.step) + 1}, patch "
+            f"{place.index} (x {core.x0} to {core.x1}, y {core.y0} to {core.y1})"
+        )
+        raise WorkerKilledError(place, error.tries, name) from error
 
 
 def _traces(workspace: Workspace, number: int) -> list[Trace]:

@@ -19,6 +19,8 @@ from tilestyle.images.fingerprint import content_hash
 from tilestyle.images.formats import check_replaceable, output_format, without_suffix
 from tilestyle.levels import layout, stylize
 from tilestyle.report.events import Listener, silent
+from tilestyle.store.location import Root
+from tilestyle.store.lock import hold
 from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists, sizes
 from tilestyle.style.build import weigh
@@ -40,7 +42,7 @@ class Summary:
     """
 
     output: Path
-    workspace: Path
+    workspace: Root
     height: int
     width: int
     levels: int
@@ -55,7 +57,7 @@ def run(
     output: Path,
     config: Config,
     *,
-    workspace: Path | None = None,
+    workspace: Root | None = None,
     tell: Listener = silent,
 ) -> Summary:
     """Stylise `content`; run again with the same arguments, it goes on where it stopped.
@@ -70,22 +72,25 @@ def run(
 
     Raises:
         UserError: Something that the caller can mend; nothing half-written is left as output.
+        TryAgainError: Another run is at work in the workspace, or something can not be reached.
+        KeyboardInterrupt: SIGINT or SIGTERM came; tasks that ran were let to their end.
     """
     start = time.perf_counter()
     check_output(output, config.input)
     root = workspace or default_workspace(output)
     record = plan([content, *styles], config)
-    store = resume(root, record)
-    if store is None or not store.finished("stylize"):
-        with connect(config.cluster) as cluster:
-            if store is None:
-                store = Workspace.create(root, record)
-            if not store.finished("ingest"):
-                stages.ingest(store, open_images([content, *styles], config.input), tell)
-            if not store.finished("pyramid"):
-                stages.pyramid(store, cluster, tell)
-            stylize(store, cluster, tell)
-    stages.export(store, output, config.output, tell)
+    with hold(root):
+        store = resume(root, record)
+        if store is None or not store.finished("stylize"):
+            with connect(config.cluster) as cluster:
+                if store is None:
+                    store = Workspace.create(root, record)
+                if not store.finished("ingest"):
+                    stages.ingest(store, open_images([content, *styles], config.input), tell)
+                if not store.finished("pyramid"):
+                    stages.pyramid(store, cluster, tell)
+                stylize(store, cluster, tell)
+        stages.export(store, output, config.output, tell)
     return summarize(store, output, time.perf_counter() - start)
 
 
@@ -154,7 +159,7 @@ def _bytes(shapes: list[Shape], ladders: list[list[Shape]], config: Config) -> i
     return 6 * pixels + state + 6 * height * width
 
 
-def resume(root: Path, record: dict[str, Any]) -> Workspace | None:
+def resume(root: Root, record: dict[str, Any]) -> Workspace | None:
     """The workspace of the same run begun before; None where there is none, but space for one.
 
     Raises:

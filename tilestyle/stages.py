@@ -24,6 +24,7 @@ from tilestyle.images import (
 )
 from tilestyle.images.tiff_writer import Compression
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
+from tilestyle.store.location import absolute
 from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, sizes
 
 
@@ -63,7 +64,7 @@ def pyramid(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     for image, shapes in images.items():
         for level, shape in enumerate(shapes[1:], start=1):
             workspace.create_image(f"{image}/{level}", shape, np.uint16)
-            graph = pyramid_graph(str(workspace.root.resolve()), image, level, shape)
+            graph = pyramid_graph(absolute(workspace.root), image, level, shape)
             cluster.run(graph, lambda _, pixels: tell(Advanced(pixels)))
     workspace.finish("pyramid")
     tell(StageFinished("pyramid", time.perf_counter() - start))

@@ -14,6 +14,7 @@ from tilestyle.cluster import connect as connect_module
 from tilestyle.cluster.connect import connect
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
+from tilestyle.store.lock import hold
 
 
 def nap(i: int) -> int:
@@ -51,10 +52,11 @@ def test_ready_tasks_wait_at_the_scheduler(threads: ClusterConfig) -> None:
     assert max(held) <= 2
 
 
-def test_a_full_disk_is_one_clear_line(threads: ClusterConfig) -> None:
+def test_a_full_disk_is_one_clear_line(threads: ClusterConfig, tmp_path: Path) -> None:
     with (
         connect(threads) as cluster,
         pytest.raises(UserError, match=r"out\.zarr/c/0: no space left.*run the same command"),
+        hold(tmp_path / "w"),
     ):
         cluster.run([delayed(fill_the_disk, pure=False)()])
 

@@ -1,6 +1,5 @@
 """Connect to a Dask cluster by name, and run graphs on it."""
 
-import errno
 import logging
 import os
 import signal
@@ -11,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 from tilestyle.cluster import resources
 from tilestyle.cluster.gpus import local_gpus
 from tilestyle.cluster.queues import CLUSTERS as QUEUES
 from tilestyle.cluster.queues import submitted
+from tilestyle.cluster.run import Done, explained, run_graph
 from tilestyle.cluster.tls import security, warn_if_open
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
@@ -35,13 +35,22 @@ CONFIG = {
     # state is in the workspace: there is nothing that spilling could save
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
-    # a long task in native code must not look like a dead worker
-    "distributed.scheduler.worker-ttl": "30 minutes",
+    # nor would a pause free any; a worker near its limit is ended and its task tried elsewhere
+    "distributed.worker.memory.pause": False,
+    # a task whose workers died so often is at fault itself; on a preempted cluster few die so often
+    "distributed.scheduler.allowed-failures": 5,
+    # a worker whose host has stopped; a long task in native code leaves the heartbeat alone
+    "distributed.scheduler.worker-ttl": "10 minutes",
+    # a network that is down for a minute
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.comm.timeouts.tcp": "60s",
+    "distributed.comm.retry.count": 5,
     # its sys._current_frames can deadlock with the garbage collector (CPython's gh-106883)
     "distributed.worker.profile.enabled": False,
     # back-pressure: ready tasks wait at the scheduler, a worker has one or two
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+    "distributed.worker.preload": ["tilestyle.cluster.preload"],
 }
 
 WORKER_MEMORY = 2 * 2**30
@@ -56,11 +65,6 @@ KINDS = "local, threads, cuda, slurm, pbs, lsf"
 
 QUIET = 20
 """Seconds to wait for a batch system's first job before that is said; it may take hours."""
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-Done = Callable[[int, Any], None]
-"""Is told a place in the graph and the value that has come for it."""
 
 
 class Cluster:
@@ -90,34 +94,16 @@ class Cluster:
         Returns:
             The values, in the order of `graph`.
 
+        A first SIGINT or SIGTERM lets the tasks that run come to their end, and their records,
+        and starts no others; a second one stops at once.
+
         Raises:
             UserError: A task failed for a reason that the user can mend.
+            KeyboardInterrupt: A signal came.
         """
-        self._look()
-        futures = self.client.compute(list(graph))
-        place = {future.key: i for i, future in enumerate(futures)}
-        results: list[Any] = [None] * len(futures)
-        waiting = as_completed(futures, with_results=True)
-        del futures
-        try:
-            for future, result in waiting:
-                results[place[future.key]] = result
-                future.release()
-                if done:
-                    done(place[future.key], result)
-        except OSError as error:
-            if error.errno not in NO_SPACE:
-                raise
-            raise UserError(
-                f"{error.filename or 'workspace'}: no space left on the device; nothing is lost: "
-                "make space, then run the same command again"
-            ) from error
-        except KilledWorker as error:
-            raise UserError(
-                f"{error.task}: its worker died again and again, out of memory perhaps; take "
-                "smaller patches (patch.core) or fewer workers, then run the same command again"
-            ) from error
-        return results
+        with explained():
+            self._look()
+            return run_graph(self.client, graph, done)
 
 
 @contextmanager

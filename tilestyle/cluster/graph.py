@@ -1,6 +1,6 @@
 """The graphs: what is a task, and what it waits for. One iteration of Algorithm 1 is one graph."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,26 @@ from tilestyle.admm.grid import Grid, Patch
 from tilestyle.admm.sharing import merge, tree_reduce
 from tilestyle.cluster import exact, tasks
 from tilestyle.cluster.level import LevelRef
+from tilestyle.cluster.records import locate, recorded
 from tilestyle.cluster.resources import Need, annotations
 from tilestyle.store.workspace import BLOCK, blocks
 
 
-def task(function: Any, need: Need = "CPU") -> Any:
-    """A function whose calls are tasks, on workers of a kind; see `cluster.resources`."""
+def task(function: Callable[..., Any], need: Need = "CPU") -> Callable[..., Any]:
+    """A function whose calls are tasks; the finished ones are kept in the workspace.
+
+    Args:
+        function: Any.
+        need: The kind of worker that it is for; see `cluster.resources`.
+    """
 
     def call(*args: Any) -> Any:
+        found = locate(function, args)
         with annotate(**annotations(need)):
-            # not pure: the same call in the next iteration is another task
-            return delayed(function, pure=False)(*args)
+            if found is None:
+                return delayed(function, pure=True)(*args)
+            root, place = found
+            return delayed(recorded)(root, place.key, function, *args, dask_key_name=place.key)
 
     return call
 

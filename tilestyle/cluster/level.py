@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from tilestyle.admm.grid import Box, Grid, make_grid
 from tilestyle.config import Config, Patch
 from tilestyle.config import Network as NetworkConfig
+from tilestyle.store.location import as_root
 from tilestyle.store.workspace import Workspace
 from tilestyle.style.build import build_network, pick_device, weigh
 from tilestyle.style.engine import HISTORY
@@ -43,11 +43,13 @@ class LevelRef:
         root: The workspace.
         run: Its random name, so that a new workspace in an old place is not taken for the old.
         level: 0 is the finest.
+        record: Whether its tasks keep records in the workspace: those of a run do.
     """
 
     root: str
     run: str
     level: int
+    record: bool = False
 
 
 class Level:
@@ -55,7 +57,7 @@ class Level:
 
     def __init__(self, ref: LevelRef) -> None:
         self.ref = ref
-        self.workspace = Workspace(Path(ref.root))
+        self.workspace = Workspace(as_root(ref.root))
         record = self.workspace.record
         self.config = Config.model_validate(record["config"])
         shape = record["shapes"][ref.level]

@@ -4,7 +4,6 @@ What passes between tasks is small: statistics, and receipts that say that somet
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from tilestyle.admm.consensus import Array, residuals, u_update, x_update
 from tilestyle.admm.grid import Box, Patch
 from tilestyle.admm.sharing import Statistics
 from tilestyle.cluster.level import Level, LevelRef, open_level, patch_index
+from tilestyle.store.location import as_root
 from tilestyle.store.pyramid import expand, reduce
 from tilestyle.store.workspace import Workspace, read_box, read_pixels
 from tilestyle.style.engine import Moments, Problem, solve
@@ -37,7 +37,7 @@ class Receipt:
 
 def reduce_block(root: str, image: str, level: int, box: Box) -> int:
     """Write one block of `image`/`level` from the next finer level; returns its pixels."""
-    workspace = Workspace(Path(root))
+    workspace = Workspace(as_root(root))
     finer = workspace.array(f"{image}/{level - 1}")
     height, width = finer.shape[1:]
     pixels = reduce(lambda b: read_box(finer, b), (height, width), box)

@@ -4,7 +4,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tilestyle.config import Config
-from tilestyle.store.workspace import STAGES, Workspace
+from tilestyle.store.location import names
+from tilestyle.store.lock import holder
+from tilestyle.store.workspace import DONE, STAGES, Workspace
 
 
 def print_status(console: Console, workspace: Workspace) -> None:
@@ -15,12 +17,23 @@ def print_status(console: Console, workspace: Workspace) -> None:
     for stage in STAGES[:-1]:
         console.print(f"  {stage}: {'done' if workspace.finished(stage) else 'to do'}")
     console.print(_levels(workspace))
+    console.print(_tasks(workspace))
+    if who := holder(workspace.store):
+        console.print(f"{'at work' if who.alive else 'left by a dead run'}: {who}")
     if record["history"]:
         last = record["history"][-1]
         console.print(
             f"last iteration: f {last['objective']:.5f}, residuals "
             f"{last['primal']:.4f} {last['dual']:.4f}, {last['seconds']:.1f} s"
         )
+
+
+def _tasks(workspace: Workspace) -> str:
+    """What is done of the iteration under way; another run need not do it again."""
+    progress = workspace.record.get("progress", {"level": len(workspace.record["shapes"])})
+    level, iteration = progress["level"], progress.get("iteration", 0)
+    done = names(workspace.store, f"{DONE}/{level}/{iteration}")
+    return f"level {level}, iteration {iteration + 1}: {len(done)} tasks done" if done else ""
 
 
 def _levels(workspace: Workspace) -> Table:

@@ -10,6 +10,8 @@
     levels/<level>/u/<g>         its dual, (patches, 3, ph, pw), where rho is not zero
     levels/<level>/g/<g>         exact mode: the gradient, (3, h, w)
     levels/<level>/s/<k>, y/<k>  its L-BFGS: steps and changes of gradient, (3, h, w), more slots
+    done/                        not zarr: records of finished tasks, see `cluster.records`
+    lock.json                    not zarr: which driver is at work, see `store.lock`
 
 Every chunk is written whole, by one task, once a generation: tasks read generation k and write
 k + 1, so that a task may run twice. The group's attributes are the commit record: they change in
@@ -19,6 +21,7 @@ one atomic write after each stage and iteration, and nothing counts that they do
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from numpy.typing import NDArray
 
 from tilestyle.admm.grid import Box, Grid
 from tilestyle.errors import UserError
+from tilestyle.store.location import Root, delete_all, names, open_store, read_key
 
 FORMAT = 2
 IMAGE_CHUNK = 512
@@ -37,46 +41,51 @@ BLOCK = 4 * IMAGE_CHUNK
 PATCH_CHUNK = 64
 """Side of the pieces into which a patch's chunk is sharded: a neighbour reads its strip alone."""
 STAGES = ("ingest", "pyramid", "stylize", "export")
+DONE = "done"
+"""Where the records of finished tasks lie."""
+LOCK = "lock.json"
+LOG = "tilestyle.log"
 
 
 class Workspace:
-    """A run's state on disk.
+    """A run's state.
 
     Attributes:
-        root: Path of the zarr group.
-        group: The group.
+        root: Where it lies.
+        store: Its keys.
+        group: The zarr group.
     """
 
-    def __init__(self, root: Path, mode: Any = "r+") -> None:
+    def __init__(self, root: Root, mode: Any = "r+") -> None:
         self.root = root
-        self.group = zarr.open_group(str(root), mode=mode, zarr_format=3)
+        self.store = open_store(root, read_only=mode == "r")
+        self.group = zarr.open_group(self.store, mode=mode, zarr_format=3)
 
     @classmethod
-    def create(cls, root: Path, record: Mapping[str, Any]) -> "Workspace":
+    def create(cls, root: Root, record: Mapping[str, Any]) -> "Workspace":
         """A new workspace with its first commit.
 
         Raises:
             UserError: The folder holds something else, or cannot be made.
         """
-        if root.is_file() or (root.is_dir() and any(root.iterdir())):
-            raise UserError(f"{root}: is not empty and no workspace; choose another --workspace")
+        refuse_foreign(root)
+        first = {
+            "format": FORMAT,
+            "run": uuid.uuid4().hex,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "stages": [],
+            "history": [],
+            "levels": {},
+            **record,
+        }
         try:
-            workspace = cls(root, mode="w")
+            zarr.create_group(open_store(root), zarr_format=3, attributes=first)
         except OSError as error:
             raise UserError(f"{root}: cannot make the workspace: {error.strerror}") from error
-        workspace.commit(
-            format=FORMAT,
-            run=uuid.uuid4().hex,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            stages=[],
-            history=[],
-            levels={},
-            **record,
-        )
-        return workspace
+        return cls(root)
 
     @classmethod
-    def open(cls, root: Path) -> "Workspace":
+    def open(cls, root: Root) -> "Workspace":
         """An existing workspace.
 
         Raises:
@@ -98,9 +107,15 @@ class Workspace:
         """Change the record in one atomic write."""
         self.group.update_attributes(changes)
 
+    def advance(self, **changes: Any) -> None:
+        """Commit what the tasks of a graph have made; their records are needed no more."""
+        self.commit(**changes)
+        with suppress(OSError):  # what is left is found by no later task
+            delete_all(self.store, DONE)
+
     def finish(self, stage: str) -> None:
         """Commit the end of a stage."""
-        self.commit(stages=[*self.record["stages"], stage])
+        self.advance(stages=[*self.record["stages"], stage])
 
     def finished(self, stage: str) -> bool:
         """Whether a stage is done."""
@@ -125,9 +140,7 @@ class Workspace:
     def create_image(self, path: str, shape: tuple[int, int], dtype: Any) -> zarr.Array[Any]:
         """A (3, height, width) array of integer pixels, compressed."""
         chunk = tuple(min(IMAGE_CHUNK, n) for n in shape)
-        return self.group.create_array(
-            path, shape=(3, *shape), chunks=(3, *chunk), dtype=dtype, overwrite=True
-        )
+        return self._require(path, shape=(3, *shape), chunks=(3, *chunk), dtype=dtype)
 
     def create_iterate(self, path: str, grid: Grid, channels: int) -> zarr.Array[Any]:
         """A (channels, height, width) float32 array, one chunk for each core of the grid."""
@@ -149,9 +162,13 @@ class Workspace:
 
     def _create_raw(self, path: str, **layout: Any) -> zarr.Array[Any]:
         # float noise does not compress; the time is better spent elsewhere
-        return self.group.create_array(
-            path, dtype="float32", fill_value=0, compressors=None, overwrite=True, **layout
-        )
+        return self._require(path, dtype="float32", fill_value=0, compressors=None, **layout)
+
+    def _require(self, path: str, **layout: Any) -> zarr.Array[Any]:
+        """A new array; or the one of an earlier start, which tasks may have filled already."""
+        if path in self.group:
+            return self.array(path)
+        return self.group.create_array(path, **layout)
 
     def save_target(self, level: int, grams: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep the style's correlations of a level."""
@@ -167,7 +184,7 @@ class Workspace:
 
     def remove(self) -> None:
         """Delete the workspace."""
-        shutil.rmtree(self.root)
+        delete_all(self.store, "")
 
     def drop(self, path: str) -> None:
         """Delete a group or an array, if there is one."""
@@ -175,17 +192,38 @@ class Workspace:
             del self.group[path]
 
 
-def exists(root: Path) -> bool:
-    """Whether a folder holds a zarr group with a commit record."""
-    if not (root / "zarr.json").is_file():
+def exists(root: Root) -> bool:
+    """Whether there is a zarr group with a commit record.
+
+    Raises:
+        UserError: There is something else, or something damaged.
+    """
+    store = open_store(root, read_only=True)
+    if read_key(store, "zarr.json") is None:
         return False
     try:
-        return "format" in zarr.open_group(str(root), mode="r").attrs
+        return "format" in zarr.open_group(store, mode="r").attrs
     except (ValueError, zarr.errors.NodeTypeValidationError) as error:
         raise UserError(
             f"{root}: its zarr.json is damaged or that of something else; choose another "
             "--workspace"
         ) from error
+
+
+def log_of(root: Root) -> Path | None:
+    """The file of a run's log; a bucket has none."""
+    return root / LOG if isinstance(root, Path) else None
+
+
+def refuse_foreign(root: Root) -> None:
+    """Refuse to make a workspace where something else lies.
+
+    Raises:
+        UserError: It does.
+    """
+    foreign = isinstance(root, Path) and root.is_file()
+    if foreign or set(names(open_store(root, read_only=True))) - {LOCK, LOG}:
+        raise UserError(f"{root}: is not empty and no workspace; choose another --workspace")
 
 
 def read_pixels(image: zarr.Array[Any], box: Box) -> NDArray[np.float32]:
@@ -199,12 +237,14 @@ def read_box(array: zarr.Array[Any], box: Box) -> NDArray[Any]:
     return np.asarray(array[(slice(None), *box.index())])
 
 
-def check_space(root: Path, needed: int) -> None:
-    """Refuse a run that cannot fit.
+def check_space(root: Root, needed: int) -> None:
+    """Refuse a run that cannot fit; of a bucket, nobody knows.
 
     Raises:
         UserError: Fewer than `needed` bytes are free where the workspace lies.
     """
+    if not isinstance(root, Path):
+        return
     folder = next(p for p in (root, *root.resolve().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     if free < needed:

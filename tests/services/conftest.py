@@ -1,0 +1,36 @@
+"""Servers, started for the tests that need them."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing
+from tests.services.rgw import KEY, SECRET, Server, missing_programs
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Server]:
+    """An S3 server with one user."""
+    if lacking := missing_programs():
+        missing(f"{', '.join(lacking)} (make services)")
+    short = tempfile.TemporaryDirectory(prefix="rgw", dir="/tmp")
+    with short as folder, Server(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The same, and the environment of its user, with an empty bucket: tiles."""
+    import s3fs
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    if not files.exists("tiles"):
+        files.call_s3("create_bucket", Bucket="tiles")
+    return s3_server

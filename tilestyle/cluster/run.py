@@ -1,0 +1,128 @@
+"""Run one graph on a cluster: values as they come, errors in one clear line, a stop that drains."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any
+
+from distributed import Client, Future, KilledWorker, Worker
+from distributed.comm import CommClosedError
+
+from tilestyle.cluster.records import Place
+from tilestyle.errors import TryAgainError, UserError
+
+Done = Callable[[int, Any], None]
+"""Is told a place in the graph and the value that has come for it."""
+
+Finished = SimpleQueue[Future | None]
+"""Futures as they finish; None: a signal asks to stop."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class WorkerKilledError(UserError):
+    """A task's workers died, every one that took it.
+
+    Attributes:
+        place: Of the task; None where it keeps no record.
+        tries: Workers that died.
+    """
+
+    def __init__(self, place: Place | None, tries: int, name: str) -> None:
+        super().__init__(place, tries, name)
+        self.place = place
+        self.tries = tries
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: each of {self.tries} workers that took it died, of too little memory "
+            "perhaps; what is done is kept: take smaller patches (patch.core) or fewer workers "
+            "(--workers), or mend what else kills them, then run the same command again"
+        )
+
+
+def run_graph(client: Client, graph: Sequence[Any], done: Done | None) -> list[Any]:
+    """See `Cluster.run`."""
+    finished: Finished = SimpleQueue()
+    results: list[Any] = [None] * len(graph)
+    with _signals_to(finished):
+        futures = client.compute(list(graph))
+        place = {future.key: i for i, future in enumerate(futures)}
+        for future in futures:
+            future.add_done_callback(finished.put)
+        try:
+            for _ in futures:
+                future = finished.get()
+                if future is None:
+                    raise KeyboardInterrupt
+                i = place[future.key]
+                results[i] = future.result()
+                future.release()
+                if done:
+                    done(i, results[i])
+        except BaseException:
+            _drain(client, futures)
+            raise
+    return results
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Errors of tasks that a user can mend, as `UserError`.
+
+    Raises:
+        WorkerKilledError: A task has killed its workers.
+        TryAgainError: The scheduler is gone.
+    """
+    try:
+        yield
+    except KilledWorker as error:
+        place = Place.parse(str(error.task))
+        raise WorkerKilledError(place, error.allowed_failures + 1, str(error.task)) from error
+    except (CancelledError, CommClosedError) as error:
+        raise TryAgainError(
+            "the cluster's scheduler is gone; what is done is kept: run the same command again"
+        ) from error
+
+
+@contextmanager
+def _signals_to(finished: Finished) -> Iterator[None]:
+    """Within, a first SIGINT or SIGTERM is told as None; a second one interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(number: int, frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, _interrupt)
+        finished.put(None)
+
+    before = [signal.signal(each, first) for each in SIGNALS]
+    try:
+        yield
+    finally:
+        for each, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(each, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _drain(client: Client, futures: Sequence[Future]) -> None:
+    """Give up all tasks that wait, and let those that run come to their end, and their records."""
+    for future in futures:
+        future.release()
+    with suppress(OSError, ValueError, CancelledError):  # the cluster itself may be what failed
+        while any(client.run(_busy, on_error="ignore").values()):
+            time.sleep(0.1)
+
+
+def _busy(dask_worker: Worker) -> bool:
+    return bool(dask_worker.state.executing)
