@@ -186,12 +186,13 @@ def ingest(
 
 def _ingest(content: Path, styles: tuple[Path, ...], workspace: Any, config: Any) -> None:
     from tilestyle import pipeline, stages
+    from tilestyle.cluster.fitting import fit_patches
     from tilestyle.report.progress import showing
     from tilestyle.store.lock import hold
     from tilestyle.store.workspace import Workspace, log_of
 
     images = [content, *styles]
-    record = pipeline.plan(images, config)
+    record = pipeline.plan(images, fit_patches(config, workspace))
     with hold(workspace), showing(console, log_of(workspace)) as tell:
         store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)
         if not store.finished("ingest"):
