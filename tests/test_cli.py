@@ -14,6 +14,7 @@ import tifffile
 import zarr
 
 from tilestyle import cli
+from tilestyle.store.lock import hold
 from tilestyle.store.workspace import Workspace
 
 Tilestyle = Callable[..., tuple[int, str, str]]
@@ -79,6 +80,23 @@ def test_the_same_command_again_and_status(tilestyle: Tilestyle, images: tuple[s
     assert "stylize: done" in tilestyle("status", "r.tilestyle")[1]
     assert "objective" in tilestyle("score", "r.tilestyle")[1]
     assert "level 0 iteration 1" in Path("r.tilestyle/tilestyle.log").read_text()
+
+
+def test_a_workspace_in_use(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    assert tilestyle("ingest", *images, "-w", "w", *FAST)[0] == 0
+    with hold(Path("w")):
+        assert "at work: process" in tilestyle("status", "w")[1]
+        for command in (["run", *images, "-o", "r.tif", *FAST, "-w", "w"], ["pyramid", "-w", "w"]):
+            code, _, errors = tilestyle(*command)
+            assert code == 75
+            assert errors.startswith("tilestyle: w: another run is at work there: process ")
+    assert "process" not in tilestyle("status", "w")[1]
+    assert not Path("r.tif").exists()
+
+
+def test_an_address_that_is_no_workspace(tilestyle: Tilestyle) -> None:
+    for address in ("gs://bucket/w", "s3://bucket", "s3://"):
+        refuse(tilestyle("status", address), address, "s3://BUCKET/PREFIX")
 
 
 def test_stage_by_stage_is_the_whole_run(tilestyle: Tilestyle, images: tuple[str, str]) -> None:

@@ -20,7 +20,7 @@ from tilestyle.errors import UserError
 PathArgument = click.Path(path_type=Path)
 
 
-class RootArgument(click.ParamType):
+class RootArgument(click.ParamType[Any]):
     """A folder, or s3://BUCKET/PREFIX."""
 
     name = "workspace"
@@ -191,7 +191,7 @@ def _ingest(content: Path, styles: tuple[Path, ...], workspace: Any, config: Any
     from tilestyle.store.lock import hold
     from tilestyle.store.workspace import Workspace, log_of
 
-    images = [content, *styles]
+    images = pipeline.all_images(content, styles, config)
     record = pipeline.plan(images, fit_patches(config, workspace))
     with hold(workspace), showing(console, log_of(workspace)) as tell:
         store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)

@@ -1,6 +1,7 @@
 """Every knob, with its unit, range and default, in one model."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,14 @@ class _Section(BaseModel):
 
 
 Weight = Annotated[float, Field(ge=0)]
+Steps = Annotated[int, Field(ge=0)]
+
+
+def at_level(value: Any, level: int, levels: int) -> Any:
+    """A value that may be a list, coarsest level first, whose last is for all finer ones."""
+    if not isinstance(value, list):
+        return value
+    return value[min(levels - 1 - level, len(value) - 1)]
 
 
 class Input(_Section):
@@ -53,12 +62,21 @@ class Network(_Section):
 
 
 class Loss(_Section):
-    """Eq. (1): alpha * content + beta * style, both relative to the features of the style."""
+    """Eq. (1): alpha * content + beta * style, both relative to the features of the style.
 
-    alpha: Weight | None = None
-    """Weight of the content term; None: the network's preset. More keeps more of the content."""
-    beta: Weight = 1.0
-    """Weight of the style term."""
+    docs/method.md says when to touch what.
+    """
+
+    alpha: Weight | Annotated[list[Weight], Field(min_length=1)] | None = None
+    """Weight of the content term; None: the network's preset. More keeps more of the content. A
+    list: of each level, coarsest first; its last is for all finer ones."""
+    beta: Weight | Annotated[list[Weight], Field(min_length=1)] = 1.0
+    """Weight of the style term; a list as of alpha."""
+    moments: Weight = 0.0
+    """Weight of the features' means and standard deviations beside their correlations, as in SPST;
+    0.3 steadies colours and contrast of large flat areas."""
+    tv: Weight = 0.0
+    """Weight of the total variation, the mean squared difference of neighbours; 1 smooths grain."""
     content_layers: dict[str, Weight] | None = None
     """Layer: weight; None: the network's preset."""
     style_layers: dict[str, Weight] | None = None
@@ -66,11 +84,32 @@ class Loss(_Section):
 
 
 class Style(_Section):
-    """The style image."""
+    """The style images, and where each is used."""
 
+    weights: list[Weight] | None = None
+    """Of several styles that are blended, the weight of each; None: all alike."""
+    masks: list[str] = []
+    """Image files, of any size: white where the style of the same place in the list is used. With
+    one fewer than styles the last style is used where the others are not."""
+    own_masks: list[str | None] = []
+    """Image files: white where a style image shows the style; null: everywhere."""
     scale: float = Field(default=1.0, gt=0, le=16)
     """Short side of the style over that of the content, at every level; smaller: finer strokes.
     A style with fewer pixels than that keeps its own size."""
+
+
+class Edges(_Section):
+    """Edges of the content as a region of their own: Eq. (2)."""
+
+    weight: Weight | None = None
+    """Weight of the style at edges, where 1 is that of the rest: less keeps edges more as they are;
+    None: edges are not treated apart."""
+    width: int = Field(default=5, ge=1, le=31)
+    """Width of an edge, in pixels of every level."""
+    threshold: float = Field(default=1.0, gt=0)
+    """Least gradient of an edge, relative to the root mean square of the level's gradients."""
+    mask: str | None = None
+    """Image file, of any size: white where edges are, instead of looking for them."""
 
 
 class Pyramid(_Section):
@@ -97,8 +136,13 @@ class Solver(_Section):
     mode: Literal["admm", "exact"] = "admm"
     """admm: patches, each solved by itself, that agree. exact: the whole image's gradient, tile by
     tile, in two passes a step; slower, and what one patch would give; see docs/adr/0008."""
-    steps: int = Field(default=160, ge=0)
-    """Inner steps of the coarsest level; 0: the content comes out as it went in."""
+    steps: Steps | Annotated[list[Steps], Field(min_length=1)] = 160
+    """Inner steps of the coarsest level; 0: the content comes out as it went in. A list: of each
+    level, coarsest first; its last is for all finer ones, and decay and min_steps do not count."""
+    start: str = "content"
+    """What the coarsest level starts from: content, noise, or an image file of any size."""
+    seed: int = Field(default=0, ge=0)
+    """Of the noise."""
     decay: float = Field(default=0.5, gt=0, le=1)
     """Steps of a level over those of the next coarser one."""
     min_steps: int = Field(default=20, ge=0)
@@ -124,9 +168,17 @@ class Solver(_Section):
 
     def iterations(self, level: int, levels: int) -> int:
         """T of a level; level 0 is the finest of `levels`."""
-        steps = self.steps * self.decay ** (levels - 1 - level)
-        steps = max(round(steps), min(self.min_steps, self.steps))
-        return -(-steps // self.steps_each)
+        if isinstance(self.steps, list):
+            steps = at_level(self.steps, level, levels)
+        else:
+            steps = self.steps * self.decay ** (levels - 1 - level)
+            steps = max(round(steps), min(self.min_steps, self.steps))
+        return -(-int(steps) // self.steps_each)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no level takes any step."""
+        return not (any(self.steps) if isinstance(self.steps, list) else self.steps)
 
 
 class Output(_Section):
@@ -164,6 +216,7 @@ class Config(_Section):
     network: Network = Network()
     loss: Loss = Loss()
     style: Style = Style()
+    edges: Edges = Edges()
     pyramid: Pyramid = Pyramid()
     patch: Patch = Patch()
     solver: Solver = Solver()
@@ -176,6 +229,8 @@ class Config(_Section):
             mode="json",
             exclude={
                 "input": {"max_pixels"},
+                "style": {"masks", "own_masks"},  # images are told apart by what is in them
+                "edges": {"mask"},
                 "output": True,
                 "cluster": {"kind", "workers", "tls"},
             },
@@ -245,9 +300,13 @@ def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
             tree[key] = dict(value) if isinstance(value, Mapping) else value
 
 
+_MEMBER = re.compile(r"constrained-|list\[|function-")
+
+
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    # of a union pydantic names the member too, e.g. list[constrained-float]
+    key = ".".join(str(part) for part in first["loc"] if not _MEMBER.match(str(part)))
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0)
         return f"unknown key {key}; did you mean {near[0]}?"

@@ -1,20 +1,27 @@
 """The stylize stage: all levels, coarse to fine; every iteration is one graph and one commit."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tilestyle.admm.sharing import means
 from tilestyle.admm.stopping import Trace, settled
 from tilestyle.cluster.connect import Cluster
-from tilestyle.cluster.graph import begin_graph, exact_graph, iteration_graph, style_graph
+from tilestyle.cluster.graph import (
+    begin_graph,
+    edges_graph,
+    exact_graph,
+    iteration_graph,
+    style_graph,
+)
 from tilestyle.cluster.level import Level, LevelRef, kept
 from tilestyle.cluster.run import Done, WorkerKilledError
 from tilestyle.cluster.scoring import assess
 from tilestyle.config import Config, Solver
+from tilestyle.errors import UserError
 from tilestyle.report.events import (
     Advanced,
     IterationDone,
@@ -27,6 +34,7 @@ from tilestyle.report.events import (
 )
 from tilestyle.store.location import absolute
 from tilestyle.store.workspace import Workspace
+from tilestyle.style.objective import style_key
 
 FIRST_PATCH = 2
 """Place of the first patch's result among those of an iteration's graph."""
@@ -41,7 +49,7 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
     progress = record.get("progress")
     tell(StageStarted("stylize", *_work(workspace, config)))
     # without steps there is nothing to hand down: the finest level is the content itself
-    for level in reversed(range(len(shapes) if config.solver.steps else 1)):
+    for level in reversed(range(1 if config.solver.idle else len(shapes))):
         if progress and progress["level"] < level:
             continue
         if not progress or progress["level"] > level:
@@ -50,8 +58,8 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
     _drop_state(workspace, level=0)
-    level = Level(level_ref(workspace, 0, record=True))
-    quality = assess(cluster, level, workspace.record["progress"]["iteration"])
+    finest = Level(level_ref(workspace, 0, record=True))
+    quality = assess(cluster, finest, workspace.record["progress"]["iteration"])
     workspace.commit(quality=asdict(quality))
     workspace.finish("stylize")
     tell(StageFinished("stylize", time.perf_counter() - start))
@@ -78,18 +86,33 @@ def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     ref = level_ref(workspace, number, record=True)
     level = Level(ref)
     _create_state(workspace, level)
-    grids = [level.grid_of((a.shape[1], a.shape[2])) for a in level.style_arrays]
-    # several styles: their mean, each counting alike whatever its size
-    parts = [means(statistics) for statistics in cluster.run(style_graph(ref, grids))]
-    workspace.save_target(
-        number,
-        {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]},
-    )
+    if level.guides.edges and not level.config.edges.mask:
+        workspace.create_image(f"edges/{number}", level.shape, np.uint8, channels=1)
+        cluster.run(edges_graph(ref, level.shape))
+    for n, target in enumerate(_targets(cluster, level)):
+        workspace.save_target(number, n, target)
     before = workspace.record.get("progress")
     cluster.run(begin_graph(ref, level.grid, before["iteration"] if before else -1))
     workspace.advance(progress={"level": number, "iteration": 0})
     if before:
         _drop_state(workspace, level=number + 1)
+
+
+def _targets(cluster: Cluster, level: Level) -> list[Mapping[str, NDArray[np.float32]]]:
+    """CF(S) by layer: of each style, if masks say where it is used; else of their blend."""
+    grids = [level.grid_of((a.shape[1], a.shape[2])) for a in level.style_arrays]
+    parts = cluster.run(style_graph(level.ref, grids))
+    layers = sorted(level.weights.layers)
+    for n, part in enumerate(parts):
+        if not part[style_key(0, layers[0])][1]:
+            mask = level.config.style.own_masks[n]
+            raise UserError(f"{mask}: is black at a level of the pyramid; make some of it white")
+    each = [{j: np.asarray(part[style_key(0, j)][0], np.float32) for j in layers} for part in parts]
+    if level.guides.masks:
+        return list(each)
+    # each counts by its weight, whatever its size
+    weights = level.config.style.weights
+    return [{j: np.average([s[j] for s in each], axis=0, weights=weights) for j in layers}]
 
 
 def layout(solver: Solver) -> tuple[dict[str, int], dict[str, int]]:
@@ -182,15 +205,17 @@ def _admm(level: Level, cluster: Cluster, t: int, done: Done) -> IterationDone:
     start = time.perf_counter()
     graph = iteration_graph(level.ref, t, level.grid)
     mean, residual, *receipts = cluster.run(graph, done)
-    objective = level.objective
-    grams = {name: level.tensor(m) for name, m in means(mean).items()}
-    style = float(objective.style_term(grams, objective.styles))
+    objective, weights = level.objective, level.weights
+    style = objective.style_value(mean)
     areas = [patch.core.height * patch.core.width for patch in level.grid]
-    content = float(np.average([receipt.content for receipt in receipts], weights=areas))
+    content, roughness = (
+        float(np.average([getattr(r, name) for r in receipts], weights=areas))
+        for name in ("content", "variation")
+    )
     return IterationDone(
         level=level.ref.level,
         iteration=t + 1,
-        objective=objective.weights.alpha * content + objective.weights.beta * style,
+        objective=weights.alpha * content + weights.beta * style + weights.tv * roughness,
         content=content,
         style=style,
         primal=float(np.sqrt(residual["primal"][0])),
@@ -204,7 +229,7 @@ def _exact(level: Level, cluster: Cluster, t: int, done: Done) -> IterationDone:
     start = time.perf_counter()
     graph = exact_graph(level.ref, t, level.grid, level.config.patch.core)
     mean, change, *_ = cluster.run(graph, done)
-    value = level.objective.value(means(mean))
+    value = level.objective.value(mean)
     return IterationDone(
         level=level.ref.level,
         iteration=t + 1,

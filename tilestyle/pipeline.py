@@ -1,5 +1,6 @@
 """The main job, on one screen: images in, each level from coarse to fine, a file out."""
 
+import logging
 import math
 import time
 from base64 import b64encode
@@ -25,6 +26,8 @@ from tilestyle.store.lock import hold
 from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists, sizes
 from tilestyle.style.build import weigh
+
+logger = logging.getLogger("tilestyle.images")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def run(
 
     Args:
         content: An image file, or an open image.
-        styles: One or more; of several, the mean of their statistics is the style.
+        styles: One or more; without masks, the weighted mean of their statistics is the style.
         output: The image to write: .tif, .ome.zarr or .dzi.
         config: Every knob.
         workspace: Where the state is kept; None: beside the output, ending in .tilestyle.
@@ -80,7 +83,8 @@ def run(
     check_output(output, config.input)
     root = workspace or default_workspace(output)
     config = fit_patches(config, root)
-    record = plan([content, *styles], config)
+    images = all_images(content, styles, config)
+    record = plan(images, config)
     with hold(root):
         store = resume(root, record)
         if store is None or not store.finished("stylize"):
@@ -88,7 +92,7 @@ def run(
                 if store is None:
                     store = Workspace.create(root, record)
                 if not store.finished("ingest"):
-                    stages.ingest(store, open_images([content, *styles], config.input), tell)
+                    stages.ingest(store, open_images(images, config.input), tell)
                 if not store.finished("pyramid"):
                     stages.pyramid(store, cluster, tell)
                 stylize(store, cluster, tell)
@@ -102,55 +106,98 @@ def default_workspace(output: Path) -> Path:
     return output.with_name(f"{name}.tilestyle")
 
 
-def open_images(images: Sequence[Path | Source], options: Input) -> list[Source]:
-    """Open what is not open already; the page is the content's, the first of them."""
-    of_styles = options.model_copy(update={"page": None})
-    return [
-        open_source(image, of_styles if n else options) if isinstance(image, Path) else image
-        for n, image in enumerate(images)
-    ]
+Images = dict[str, Path | Source]
+"""All images of a run, by their place in the workspace; the content is the first."""
 
 
-def plan(images: Sequence[Path | Source], config: Config) -> dict[str, Any]:
+def all_images(content: Path | Source, styles: Sequence[Path | Source], config: Config) -> Images:
+    """The images given, and those that the config names.
+
+    Raises:
+        UserError: The numbers of styles, masks and weights do not fit.
+    """
+    options = config.style
+    if not styles:
+        raise UserError("no style: give at least one style image")
+    if len(options.masks) not in (0, len(styles) - 1, len(styles)):
+        raise UserError(
+            f"style.masks: {len(options.masks)} masks for {len(styles)} styles; give one for each, "
+            "or one fewer: the last style is then used everywhere else"
+        )
+    if len(styles) == 1 and options.masks and config.edges.weight is None:
+        logger.warning("one style with a mask: the rest of the content stays as it is")
+    if options.weights and (options.masks or len(options.weights) != len(styles)):
+        raise UserError("style.weights: give one for each style, and no masks")
+    if options.weights and not any(options.weights):
+        raise UserError("style.weights: at least one must not be zero")
+    if len(options.own_masks) > len(styles):
+        raise UserError(f"style.own_masks: more masks than styles ({len(styles)})")
+    images: Images = {"content": content}
+    images |= {f"style/{n}": style for n, style in enumerate(styles)}
+    images |= {f"mask/{n}": Path(mask) for n, mask in enumerate(options.masks)}
+    own = enumerate(options.own_masks)
+    images |= {f"style_mask/{n}": Path(mask) for n, mask in own if mask}
+    if config.edges.mask:
+        images["edge_mask"] = Path(config.edges.mask)
+    if config.solver.start not in ("content", "noise"):
+        images["start"] = Path(config.solver.start)
+    return images
+
+
+def open_images(images: Images, options: Input) -> dict[str, Source]:
+    """Open what is not open already; the page is the content's."""
+    of_others = options.model_copy(update={"page": None})
+    return {
+        name: open_source(image, options if name == "content" else of_others)
+        if isinstance(image, Path)
+        else image
+        for name, image in images.items()
+    }
+
+
+def plan(images: Images, config: Config) -> dict[str, Any]:
     """The record of a new workspace: config, inputs, levels, bytes; nothing is written.
 
     Args:
-        images: The content, then the styles.
+        images: See `all_images`.
         config: Every knob.
 
     Raises:
         UserError: An image or the config does not do, or weights are missing.
     """
-    content, *styles = open_images(images, config.input)
-    if not styles:
-        raise UserError("no style: give at least one style image")
+    opened = open_images(images, config.input)
+    content = opened["content"]
     shapes = level_shapes((content.height, content.width), config.pyramid.coarsest)
-    ladders = [level_shapes((s.height, s.width), config.pyramid.coarsest // 2) for s in styles]
+    coarsest = config.pyramid.coarsest // 2
+    ladders = {
+        name: level_shapes((image.height, image.width), coarsest) for name, image in opened.items()
+    } | {"content": shapes}
+    styles = [ladder for name, ladder in ladders.items() if name.startswith("style/")]
     style_levels = [
-        [_style_level(level, shapes[0], ladder, config) for ladder in ladders]
+        [_style_level(level, shapes[0], ladder, config) for ladder in styles]
         for level in range(len(shapes))
     ]
     network = shared_network(config.network)
-    for shape, chosen in zip(shapes, style_levels, strict=True):
-        seen = [shape, *(ladder[k] for ladder, k in zip(ladders, chosen, strict=True))]
-        weigh(config.loss, network, seen)
+    for level, (shape, chosen) in enumerate(zip(shapes, style_levels, strict=True)):
+        seen = [shape, *(ladder[k] for ladder, k in zip(styles, chosen, strict=True))]
+        weigh(config.loss, network, seen, level, len(shapes))
     return {
         "config": config.model_dump(mode="json"),
         "identity": config.identity(),
-        "inputs": [_fingerprint(image) for image in images],
+        "inputs": [{"role": name, **_fingerprint(image)} for name, image in images.items()],
         "shapes": [list(shape) for shape in shapes],
-        "style_shapes": [[list(shape) for shape in ladder] for ladder in ladders],
+        "ladders": {name: [list(s) for s in ladder] for name, ladder in ladders.items()},
         "style_levels": style_levels,
         "dtype": content.dtype.name,
         "dpi": content.dpi,
         "profile": b64encode(content.profile).decode(),
-        "bytes": _bytes(shapes, ladders, config),
+        "bytes": _bytes(shapes, list(ladders.values()), config),
     }
 
 
 def _bytes(shapes: list[Shape], ladders: list[list[Shape]], config: Config) -> int:
     """Space that a run takes at most, the output included: raw sizes, nothing compressed."""
-    pixels = sum(map(sizes, (shapes, *ladders)))
+    pixels = sum(map(sizes, ladders))
     (height, width), grid = shapes[0], patch_grid(shapes[0], config.patch)
     images, patches = (
         sum(channels * kept(name) for name, channels in arrays.items())
@@ -197,14 +244,14 @@ def _compare(workspace: Workspace, record: dict[str, Any]) -> None:
     old = workspace.record
     where = f"{workspace.root}: is the workspace of another run"
     advice = "choose another --workspace, or delete this one"
-    for before, now in zip(old["inputs"], record["inputs"], strict=False):
+    if [image["role"] for image in old["inputs"]] != [i["role"] for i in record["inputs"]]:
+        raise UserError(f"{where}: with another number of styles or masks; {advice}")
+    for before, now in zip(old["inputs"], record["inputs"], strict=True):
         if before["name"] != now["name"]:
             raise UserError(f"{where}: it was made from {before['name']}, {advice}")
         if before != now:
             problem = f"the image was changed since the run in {workspace.root} began"
             raise refusal("INPUT_CHANGED", now["name"], problem, f"bring it back, {advice}")
-    if len(old["inputs"]) != len(record["inputs"]):
-        raise UserError(f"{where}: the number of styles differs; {advice}")
     for section, values in record["identity"].items():
         for key, now in values.items():
             before = old["identity"].get(section, {}).get(key)

@@ -2,7 +2,7 @@
 
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +26,27 @@ from tilestyle.images.tiff_writer import Compression
 from tilestyle.report.events import Advanced, Listener, StageFinished, StageStarted
 from tilestyle.store.location import absolute
 from tilestyle.store.workspace import IMAGE_CHUNK, Workspace, read_box, sizes
+from tilestyle.style.edges import LUMA
 
 
-def ingest(workspace: Workspace, images: Sequence[Source], tell: Listener) -> None:
-    """Stream the content and the styles into the workspace, row band by row band.
+def ingest(workspace: Workspace, images: Mapping[str, Source], tell: Listener) -> None:
+    """Stream the images into the workspace, row band by row band; masks as luminance.
 
     Args:
         workspace: A new one; it is removed again if an image turns out to be damaged.
-        images: The content, then the styles.
+        images: By their place in the workspace.
         tell: Is told how it goes.
     """
     start = time.perf_counter()
-    tell(StageStarted("ingest", sum(image.width * image.height for image in images)))
+    tell(StageStarted("ingest", sum(image.width * image.height for image in images.values())))
     try:
-        for n, image in enumerate(images):
-            path = f"style/{n - 1}/0" if n else "content/0"
-            array = workspace.create_image(path, (image.height, image.width), image.dtype)
+        for name, image in images.items():
+            shape, mask = (image.height, image.width), "mask" in name
+            channels = 1 if mask else 3
+            array = workspace.create_image(f"{name}/0", shape, image.dtype, channels)
             y = 0
             for band in image.rows(IMAGE_CHUNK):
-                array[:, y : y + band.shape[1]] = band
+                array[:, y : y + band.shape[1]] = luminance(band) if mask else band
                 y += band.shape[1]
                 tell(Advanced(band.shape[1] * image.width))
     except UserError:
@@ -54,16 +56,21 @@ def ingest(workspace: Workspace, images: Sequence[Source], tell: Listener) -> No
     tell(StageFinished("ingest", time.perf_counter() - start))
 
 
+def luminance(band: NDArray[Any]) -> NDArray[Any]:
+    """The luma of RGB pixels of an integer type, (1, rows, columns), of the same type."""
+    luma = np.tensordot(np.asarray(LUMA), band, axes=1)
+    return np.rint(luma).astype(band.dtype)[None]
+
+
 def pyramid(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
-    """Build the Gaussian pyramids of content and styles, each level from the one before."""
-    record = workspace.record
-    images = {"content": record["shapes"]}
-    images |= {f"style/{n}": shapes for n, shapes in enumerate(record["style_shapes"])}
+    """Build the Gaussian pyramids of all images, each level from the one before."""
+    images = workspace.record["ladders"]
     start = time.perf_counter()
     tell(StageStarted("pyramid", sum(sizes(shapes[1:]) for shapes in images.values())))
     for image, shapes in images.items():
         for level, shape in enumerate(shapes[1:], start=1):
-            workspace.create_image(f"{image}/{level}", shape, np.uint16)
+            channels = 1 if "mask" in image else 3
+            workspace.create_image(f"{image}/{level}", shape, np.uint16, channels)
             graph = pyramid_graph(absolute(workspace.root), image, level, shape)
             cluster.run(graph, lambda _, pixels: tell(Advanced(pixels)))
     workspace.finish("pyramid")

@@ -86,7 +86,7 @@ def solve(images: Images, config: Config, stem: Path) -> Figures:
     x = stages.result_array(workspace)
     content = workspace.array("content/0")
     return Figures(
-        workspace=workspace.root,
+        workspace=Path(workspace.root),
         objective=summary.quality.objective,
         profiles=[profile(x, box) for box in blocks(x.shape[1:], BLOCK)],
         grid=patch_grid(x.shape[1:], config.patch),

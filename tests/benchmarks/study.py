@@ -35,7 +35,7 @@ from tilestyle.store.pyramid import coarser, expand, reduce
 from tilestyle.style.build import build_network, weigh
 from tilestyle.style.losses import gram
 from tilestyle.style.network import Network
-from tilestyle.style.objective import Objective
+from tilestyle.style.objective import Objective, Region
 
 Array = NDArray[np.float32]
 SMALL_VGG = DATA / "weights" / "vgg19-small16x.pth"
@@ -168,7 +168,9 @@ def _objective(network: Network, config: Config, content: Array, style: Array) -
     weights = weigh(config.loss, network, [content.shape[1:], style.shape[1:]])
     with torch.no_grad():
         features = network.features(torch.from_numpy(style), weights.layers)
-    return Objective(network, weights, {name: gram(maps) for name, maps in features.items()})
+    return Objective(
+        network, weights, [Region({name: gram(maps) for name, maps in features.items()})]
+    )
 
 
 def solve(task: Task, variant: Variant) -> Found:
@@ -178,7 +180,7 @@ def solve(task: Task, variant: Variant) -> Found:
     x = trial.run()
     objective, window = problems.objective, torch.ones(problems.shape)
     parts = objective.parts(torch.from_numpy(x), torch.from_numpy(problems.content), window)
-    value = objective.value({name: mean for name, (mean, _) in parts.items()})
+    value = objective.value(parts)
     return Found(x, value.total, trial.primal)
 
 

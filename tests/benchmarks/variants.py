@@ -16,7 +16,7 @@ from tilestyle.admm.consensus import residuals, u_update, x_update
 from tilestyle.admm.grid import Axis, Box, Grid, Patch, make_grid
 from tilestyle.admm.sharing import Statistics, means, merge
 from tilestyle.style.engine import Moments, PatchLoss, Problem, adam
-from tilestyle.style.objective import Objective, measure
+from tilestyle.style.objective import Objective
 
 Array = NDArray[np.float32]
 ALIGN = 32
@@ -176,7 +176,7 @@ class Trial:
         for patch in grid:
             features = objective.style_features(_tensor(self.x, patch.box))
             window = torch.from_numpy(grid.window(patch))
-            measured.append(measure(objective.network, features, window))
+            measured.append(objective.measure(features, window))
         mean = {name: torch.from_numpy(m) for name, m in means(merge(measured)).items()}
         if self.variant.statistics == "delayed":
             mean, self.before = self.before or mean, mean

@@ -18,11 +18,15 @@ from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.config import load_config
 from tilestyle.images.samples import sample
 from tilestyle.report.events import Listener, silent
-from tilestyle.store.location import Root
+from tilestyle.store.location import Root, read_key
 
 TINY = {
     "pyramid": {"coarsest": 96},
     "patch": {"core": 128, "overlap": 32, "blend": 16},
+    "loss": {
+        "style_layers": {"first.0": 1.0, "first.1": 1.0},
+        "content_layers": {"first.1": 1.0},
+    },
     "solver": {"steps": 4, "min_steps": 3},
     "cluster": {"kind": "threads", "workers": 1},
 }
@@ -41,7 +45,7 @@ def run(
     return output.read_bytes()
 
 
-class Watch(WorkerPlugin):
+class Watch(WorkerPlugin):  # type: ignore[misc]
     """Writes down, in a worker, which tasks are run and which are found done; one may be deadly.
 
     Args:
@@ -54,13 +58,13 @@ class Watch(WorkerPlugin):
     def __init__(self, log: Path, poison: str | None = None) -> None:
         self.log = log
         self.poison = poison
-        self.read = records.read_key
+        self.read = read_key
 
     def setup(self, worker: Any) -> None:
-        records.read_key = self.__call__  # type: ignore[assignment]
+        setattr(records, "read_key", self)  # noqa: B010
 
     def teardown(self, worker: Any) -> None:
-        records.read_key = self.read
+        setattr(records, "read_key", self.read)  # noqa: B010
 
     def __call__(self, store: Any, path: str) -> bytes | None:
         found = self.read(store, path)
@@ -100,10 +104,11 @@ def repeated(log: Path) -> int:
 
 def start_driver(output: Path, log: Path, *overrides: str) -> subprocess.Popen[bytes]:
     """The same run, watched, in a process of its own that can be killed."""
-    command = [sys.executable, "-m", "tests.cluster.faults", output, log, *overrides]
+    files = [str(output), str(log)]
+    command = [sys.executable, "-m", "tests.cluster.faults", *files, *overrides]
     return subprocess.Popen(command, cwd=Path(__file__).parents[2])
 
 
 if __name__ == "__main__":
-    pipeline.connect = watched(Path(sys.argv[2]))  # type: ignore[assignment]
+    setattr(pipeline, "connect", watched(Path(sys.argv[2])))  # noqa: B010
     run(Path(sys.argv[1]), *sys.argv[3:])

@@ -29,7 +29,7 @@ from tilestyle.store.workspace import Workspace, read_pixels
 from tilestyle.style.build import build_network, weigh
 from tilestyle.style.engine import Moments, Problem, solve
 from tilestyle.style.losses import gram
-from tilestyle.style.objective import Objective
+from tilestyle.style.objective import Objective, Region
 
 FINEST = 0
 
@@ -84,7 +84,7 @@ def whole_image_solve(workspace: Workspace, config: Config) -> NDArray[np.float3
         style = torch.from_numpy(whole(workspace, f"style/0/{record['style_levels'][level][0]}"))
         weights = weigh(config.loss, network, [content.shape[1:], style.shape[1:]])
         features = network.features(style, weights.layers)
-        objective = Objective(network, weights, {k: gram(f) for k, f in features.items()})
+        objective = Objective(network, weights, [Region({k: gram(f) for k, f in features.items()})])
         x = content.numpy() if x is None else expanded(x, height, width)
         steps = config.solver.iterations(level, len(record["shapes"])) * config.solver.inner_steps
         start = torch.from_numpy(x)
@@ -164,9 +164,9 @@ def test_a_killed_worker_changes_nothing(
     monkeypatch.chdir(tmp_path)
     config = small_config("cluster.kind=local", "cluster.workers=2")
     content, style = images()
-    record = pipeline.plan([content, style], config)
+    record = pipeline.plan(pipeline.all_images(content, [style], config), config)
     workspace = Workspace.create(Path("killed.tilestyle"), record)
-    stages.ingest(workspace, [content, style], lambda _: None)
+    stages.ingest(workspace, {"content": content, "style/0": style}, lambda _: None)
     with connect(config.cluster) as cluster:
         cluster.client.run(os.chdir, "/")  # workers need not be where the driver is
         stages.pyramid(workspace, cluster, lambda _: None)

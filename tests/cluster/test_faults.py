@@ -95,6 +95,7 @@ def test_a_patch_that_kills_its_workers_is_named_and_the_rest_is_kept(
     assert len(again) <= 3  # what else the dying workers were at
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_running_tasks_end_and_nothing_is_run_twice(
     undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals

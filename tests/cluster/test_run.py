@@ -50,6 +50,7 @@ def after_start(*signals: signal.Signals, then_go_on: bool) -> None:
     threading.Thread(target=act).start()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_one_signal_waits_for_running_tasks_and_starts_no_others() -> None:
     ran: list[int] = []
     with connect(ClusterConfig(kind="threads", workers=1)) as cluster:
@@ -63,6 +64,7 @@ def test_one_signal_waits_for_running_tasks_and_starts_no_others() -> None:
         assert cluster.run([delayed(abs)(-7)]) == [7]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_signal_stops_at_once() -> None:
     with connect(ClusterConfig(kind="threads", workers=1)) as cluster:
         after_start(signal.SIGINT, signal.SIGINT, then_go_on=False)

@@ -50,7 +50,7 @@ def test_cores_do_not_show_in_the_objective(
     with torch.no_grad():
         features = objective.features(torch.from_numpy(x))
         content = objective.content_term(features, objective.content_features(whole))
-        style = objective.style_term(objective.grams(features), objective.styles)
+        style = objective.style_term(objective.grams(features))
     expected = objective.weights.alpha * float(content) + objective.weights.beta * float(style)
     monkeypatch.setattr(scoring, "CORE", core)
     found = score(cluster, workspace)
@@ -76,7 +76,8 @@ def test_runs_that_cannot_be_compared(workspace: Workspace, tmp_path: Path) -> N
 
 def test_an_unfinished_run_has_no_scores(tmp_path: Path) -> None:
     content, style = images()
-    record = pipeline.plan([content, style], small_config())
+    config = small_config()
+    record = pipeline.plan(pipeline.all_images(content, [style], config), config)
     begun = Workspace.create(tmp_path / "c.tilestyle", record)
     with pytest.raises(UserError, match="not finished"):
         check(begun, None)

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import s3fs
 
 from tests.conftest import missing
 from tests.services import slurm as slurm_programs
 from tests.services.rgw import KEY, SECRET, Server, missing_programs
 from tests.services.slurm import Slurm, wait_for
+from tilestyle.store import s3 as connection
 
 
 @pytest.fixture(scope="session")
@@ -25,13 +27,11 @@ def s3_server() -> Iterator[Server]:
 @pytest.fixture
 def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The same, and the environment of its user, with an empty bucket: tiles."""
-    import s3fs
-
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    s3fs.S3FileSystem.clear_instance_cache()
+    connection._files.cache_clear()
     files = s3fs.S3FileSystem(skip_instance_cache=True)
     if not files.exists("tiles"):
         files.call_s3("create_bucket", Bucket="tiles")

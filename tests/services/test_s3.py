@@ -11,6 +11,7 @@ from tests.services.rgw import SECRET, Server
 from tilestyle import pipeline
 from tilestyle.errors import TryAgainError, UserError
 from tilestyle.report.events import Event, IterationDone, PatchDone
+from tilestyle.store import s3 as connection
 from tilestyle.store.location import create_key, names, open_store, read_key, write_key
 from tilestyle.store.lock import hold
 from tilestyle.store.workspace import LOCK, Workspace
@@ -66,12 +67,10 @@ def test_what_lies_there_is_left_alone(s3: Server) -> None:
 
 
 def test_a_missing_bucket_and_a_wrong_secret(s3: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    import s3fs
-
     with pytest.raises(UserError, match="s3://nowhere/w: cannot be"), hold("s3://nowhere/w"):
         pass
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    s3fs.S3FileSystem.clear_instance_cache()
+    connection._files.cache_clear()
     with pytest.raises(UserError, match=f"{ROOT}w: cannot be") as caught, hold(f"{ROOT}w"):
         pass
     assert "wrong" not in str(caught.value)

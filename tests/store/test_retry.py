@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zarr.abc.store import Store
 from zarr.core.sync import sync
-from zarr.storage import LocalStore, WrapperStore
+from zarr.storage import WrapperStore
 
 from tests.cluster.faults import run
 from tilestyle.store import location, retry
@@ -18,7 +19,7 @@ from tilestyle.store.retry import PAUSES, patiently, transient
 SHARE = 0.05
 
 
-class Flaky(WrapperStore[LocalStore]):
+class Flaky(WrapperStore[Store]):
     """Fails one of twenty reads and writes, before or after it was done."""
 
     random = random.Random(7)

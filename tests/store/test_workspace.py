@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tilestyle.admm.grid import Box, Grid, make_grid
 from tilestyle.errors import UserError
+from tilestyle.store.location import Root
 from tilestyle.store.workspace import (
     FORMAT,
     PATCH_CHUNK,
@@ -246,8 +247,8 @@ def noise(*shape: int, seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def chunk_files(root: Path, path: str) -> list[str]:
-    folder = root / path / "c"
+def chunk_files(root: Root, path: str) -> list[str]:
+    folder = Path(root) / path / "c"
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
@@ -315,9 +316,11 @@ def test_read_pixels_spans_zero_to_one(workspace: Workspace, dtype: str) -> None
 
 def test_targets_come_back(workspace: Workspace) -> None:
     grams = {"first.0": noise(4, 4), "relu1_1": noise(7, 7)}
-    workspace.save_target(2, {name: gram + 1 for name, gram in grams.items()})
-    workspace.save_target(2, grams)
-    found = workspace.load_target(2)
+    workspace.save_target(2, 1, grams)
+    workspace.save_target(2, 0, {name: gram + 1 for name, gram in grams.items()})
+    workspace.save_target(2, 0, grams)
+    found, other = workspace.load_targets(2)
+    assert set(other) == set(grams)
     assert set(found) == set(grams)
     for name, gram in grams.items():
         assert found[name].tobytes() == gram.tobytes()
@@ -328,7 +331,7 @@ def test_drop_deletes_and_forgives(workspace: Workspace, grid: Grid) -> None:
     workspace.create_iterate("levels/1/u/0", grid, 3)
     workspace.drop("levels/1/u")
     workspace.drop("levels/1/u")
-    assert not (workspace.root / "levels/1/u").exists()
+    assert not (Path(workspace.root) / "levels/1/u").exists()
     assert (np.asarray(workspace.array("levels/1/x/0")[:]) == 1).all()
 
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from tilestyle.admm.grid import make_grid
 from tilestyle.admm.sharing import means, merge
-from tilestyle.style.engine import Moments, Optimizer, Problem, Solution, solve
+from tilestyle.style.engine import Moments, Optimizer, PatchLoss, Problem, Solution, solve
 from tilestyle.style.losses import gram
 from tilestyle.style.network import Features
-from tilestyle.style.objective import Objective, Weights, measure
+from tilestyle.style.objective import Objective, Region, Weights, style_key
 from tilestyle.style.scattering import Scattering
 
 STYLE = {"first.0": 1.0, "second.0": 1.0, "first.1": 1.0}
@@ -47,7 +47,7 @@ def objective(
     weights = Weights({"first.1": 1.0}, STYLE, alpha, beta)
     with torch.no_grad():
         found = network.features(stripes(64, 64), weights.layers)
-    return Objective(network, weights, {j: gram(f) for j, f in found.items()})
+    return Objective(network, weights, [Region({j: gram(f) for j, f in found.items()})])
 
 
 def own_grams(goal: Objective, image: Tensor) -> dict[str, Tensor]:
@@ -64,7 +64,7 @@ def value(goal: Objective, content: Tensor, x: Tensor) -> float:
     with torch.no_grad():
         features = goal.features(x)
         content_term = goal.content_term(features, goal.content_features(content))
-        style_term = goal.style_term(goal.grams(features), goal.styles)
+        style_term = goal.style_term(goal.grams(features))
     return float(goal.weights.alpha * content_term + goal.weights.beta * style_term)
 
 
@@ -118,7 +118,7 @@ def test_first_terms_are_those_of_the_start(optimizer: Optimizer, content: Tenso
     features = goal.features(start)
     expected = goal.content_term(features, goal.content_features(content))
     assert found.content == pytest.approx(float(expected))
-    assert found.style == pytest.approx(float(goal.style_term(goal.grams(features), goal.styles)))
+    assert found.variation == 0  # its weight is
 
 
 @pytest.mark.parametrize("contrast", [0.4, 5.0])
@@ -204,22 +204,23 @@ def first_gradient(goal: Objective, problem: Problem, start: Tensor) -> Tensor:
 def test_alone_a_patch_aims_at_the_style(content: Tensor) -> None:
     goal = objective(alpha=0)
     start = content.clone().requires_grad_(True)
-    style = goal.style_term(goal.grams(goal.features(start)), goal.styles)
+    style = goal.style_term(goal.grams(goal.features(start)))
     (expected,) = torch.autograd.grad(style * start[0].numel(), start)
     found = first_gradient(goal, alone(goal, content, content), content)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_shared_statistics_move_the_mean(content: Tensor) -> None:
-    """The target is CF(S) + CF_i - mean: a patch whose neighbours match the style may rest."""
+    """A patch takes mean + CF_i - CF_i(start) for the image: if the mean matches, it may rest."""
     goal = objective(alpha=0)
-    matched = replace(alone(goal, content, content), mean=goal.styles)
-    assert run(goal, matched, content, 1).style == pytest.approx(0, abs=1e-12)
+    styles = {style_key(0, j): goal.regions[0].styles[j] for j in goal.weights.style}
+    matched = replace(alone(goal, content, content), mean=styles)
+    assert float(PatchLoss(goal, matched)(content)) == pytest.approx(0, abs=1e-9)
     unshared = first_gradient(goal, alone(goal, content, content), content).abs().max()
     assert first_gradient(goal, matched, content).abs().max() < 1e-4 * unshared
     other = own_grams(goal, noise(64, 64, 8))
-    found = run(goal, replace(matched, mean=other), content, 1).style
-    assert found == pytest.approx(float(goal.style_term(other, goal.styles)), rel=1e-5)
+    found = float(PatchLoss(goal, replace(matched, mean=other))(content)) / content[0].numel()
+    assert found == pytest.approx(float(goal.style_term(other)), rel=1e-5)
 
 
 def test_the_gradient_of_patches_is_the_images() -> None:
@@ -230,7 +231,7 @@ def test_the_gradient_of_patches_is_the_images() -> None:
     parts = []
     for patch in grid:
         window = torch.from_numpy(grid.window(patch))
-        parts.append(measure(goal.network, goal.style_features(x[:, *patch.box.index()]), window))
+        parts.append(goal.measure(goal.style_features(x[:, *patch.box.index()]), window))
     mean = {name: torch.from_numpy(m) for name, m in means(merge(parts)).items()}
     expected = first_gradient(goal, alone(goal, content, x), x)
     scale = expected.abs().max()

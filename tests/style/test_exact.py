@@ -12,7 +12,7 @@ from tilestyle.admm.sharing import merge
 from tilestyle.style.exact import context, gradient
 from tilestyle.style.losses import gram
 from tilestyle.style.network import Network
-from tilestyle.style.objective import Objective, Weights
+from tilestyle.style.objective import Objective, Region, Weights
 from tilestyle.style.scattering import Scattering
 from tilestyle.style.vgg import VARIANTS, VGG
 
@@ -53,7 +53,7 @@ def objective(request: pytest.FixtureRequest) -> Objective:
         network, style, content = vgg(request.param), STYLES["vgg"], {"relu4_2": 1.0}
     weights = Weights(content, style, alpha=0.7, beta=1.3)
     features = network.features(smooth(200, 240, 9), weights.layers)
-    return Objective(network, weights, {j: gram(f) for j, f in features.items()})
+    return Objective(network, weights, [Region({j: gram(f) for j, f in features.items()})])
 
 
 def whole_gradient(objective: Objective, x: Tensor, content: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def whole_gradient(objective: Objective, x: Tensor, content: Tensor) -> Tensor:
     features = objective.features(x)
     grams = objective.grams(features)
     term = objective.content_term(features, objective.content_features(content))
-    style = objective.style_term(grams, objective.styles)
+    style = objective.style_term(grams)
     f = objective.weights.alpha * term + objective.weights.beta * style
     (found,) = torch.autograd.grad(x[0].numel() * f, x)
     return found

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from tilestyle.admm.grid import Grid, make_grid
 from tilestyle.admm.sharing import means, merge
-from tilestyle.style.losses import cell_weights, content_loss, gram, style_loss
-from tilestyle.style.network import Layer, Network
-from tilestyle.style.objective import Objective, Weights, measure
+from tilestyle.style.losses import cell_weights, content_loss, gram, style_loss, variation
+from tilestyle.style.network import Features, Layer, Network
+from tilestyle.style.objective import Objective, Parts, Region, Weights, style_key
 from tilestyle.style.scattering import Scattering
 from tilestyle.style.vgg import VARIANTS, VGG
 
@@ -81,11 +81,6 @@ def test_weights_count_positions() -> None:
     torch.testing.assert_close(gram(features, 7 * weights), plain_gram(repeated))
 
 
-def test_weighted_gram_has_no_gradient() -> None:
-    features = noise(5, 4, 4).requires_grad_(True)
-    assert not gram(features, torch.ones(4, 4)).requires_grad
-
-
 def test_cell_weights_are_means_over_cells() -> None:
     window = torch.rand(12, 20)
     expected = window.reshape(3, 4, 5, 4).mean(dim=(1, 3))
@@ -104,21 +99,54 @@ def styles() -> dict[str, Tensor]:
     return {"a": gram(noise(4, 9, 9)), "b": 100 * gram(noise(6, 9, 9))}
 
 
-def test_style_loss_vanishes_at_the_target(styles: dict[str, Tensor]) -> None:
-    layers = {"a": 1.0, "b": 3.0}
-    assert style_loss(styles, styles, styles, layers) == 0
-    targets = {name: 2 * target for name, target in styles.items()}
-    assert style_loss(targets, targets, styles, layers) == 0
-
-
 def test_style_loss_is_relative(styles: dict[str, Tensor]) -> None:
-    """An image without features has loss 1, whatever the layers' sizes and weights."""
-    nothing = {name: torch.zeros_like(target) for name, target in styles.items()}
+    """A layer without features has loss 1, whatever its size."""
+    for style in styles.values():
+        assert style_loss(style, style) == 0
+        torch.testing.assert_close(style_loss(torch.zeros_like(style), style), torch.tensor(1.0))
+
+
+def test_style_term_weighs_layers_relative_to_their_sum(styles: dict[str, Tensor]) -> None:
+    nothing = {style_key(0, name): torch.zeros_like(style) for name, style in styles.items()}
     for layers in ({"a": 1.0, "b": 3.0}, {"a": 0.1}, {"b": 50.0}):
-        torch.testing.assert_close(style_loss(nothing, styles, styles, layers), torch.tensor(1.0))
-    half = {"a": torch.zeros_like(styles["a"]), "b": styles["b"]}
-    found = style_loss(half, styles, styles, {"a": 1.0, "b": 3.0})
-    torch.testing.assert_close(found, torch.tensor(0.25))
+        goal = Objective(Scattering(), Weights({}, layers, 0, 1), [Region(styles)])
+        torch.testing.assert_close(goal.style_term(nothing), torch.tensor(1.0))
+    goal = Objective(Scattering(), Weights({}, {"a": 1.0, "b": 3.0}, 0, 1), [Region(styles)])
+    half = {style_key(0, "a"): torch.zeros_like(styles["a"]), style_key(0, "b"): styles["b"]}
+    torch.testing.assert_close(goal.style_term(half), torch.tensor(0.25))
+
+
+def test_moments_are_those_of_the_features() -> None:
+    """With the means among the correlations both errors are as computed by hand."""
+    ours, theirs = noise(5, 12, 14), 2 * noise(5, 9, 8) + 1
+    found = style_loss(gram(ours, means=True), gram(theirs, means=True), 0.5)
+    flat = [maps.flatten(1) for maps in (ours, theirs)]
+    pairs = [
+        [gram(maps) for maps in (ours, theirs)],
+        [maps.mean(dim=1) for maps in flat],
+        [maps.std(dim=1, correction=0) for maps in flat],
+    ]
+    errors = [(a - b).square().sum() / b.square().sum() for a, b in pairs]
+    torch.testing.assert_close(found, errors[0] + 0.5 * (errors[1] + errors[2]))
+
+
+def test_the_gradient_of_weighted_correlations() -> None:
+    maps = noise(3, 6, 5).double().requires_grad_(True)
+    weights = torch.rand(6, 5, generator=torch.Generator().manual_seed(3))
+    slope = torch.rand(3, 3, generator=torch.Generator().manual_seed(4))
+    (found,) = torch.autograd.grad((slope * gram(maps, weights)).sum(), maps)
+    plain = torch.einsum("ayx,byx,yx->ab", maps, maps, weights.double()) / weights.sum()
+    (expected,) = torch.autograd.grad((slope * plain).sum(), maps)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_variation_of_a_step() -> None:
+    image = torch.zeros(3, 4, 6)
+    image[:, :, 3:] = 0.5
+    expected = torch.zeros(4, 6)
+    expected[:, 2] = 0.25
+    torch.testing.assert_close(variation(image), expected)
+    torch.testing.assert_close(variation(image.mT), expected.T)
 
 
 def natural(height: int, width: int, seed: int = 0) -> Tensor:
@@ -146,6 +174,13 @@ class Fixed(VGG):
 
 
 NETWORKS = {"scattering": Scattering, "vgg": Fixed}
+
+
+def measure(network: Network, features: Features, window: Tensor) -> Parts:
+    """What `Objective.measure` finds of these features as style layers, by layer."""
+    goal = Objective(network, Weights({}, dict.fromkeys(features, 1.0), 0, 1), ())
+    found = goal.measure(features, window)
+    return {name: found[style_key(0, name)] for name in features}
 
 
 def seen(layers: dict[str, Layer], grid: Grid) -> list[str]:
@@ -209,14 +244,14 @@ def test_one_patch_measures_the_plain_gram() -> None:
 def objective(network: Network) -> Objective:
     weights = Weights({"first.1": 1.0}, {"first.0": 1.0, "second.0": 2.0}, alpha=0.5, beta=1)
     styles = {j: gram(f) for j, f in network.features(natural(96, 96, 7), weights.layers).items()}
-    return Objective(network, weights, styles)
+    return Objective(network, weights, [Region(styles)])
 
 
 def test_objective_vanishes_at_its_own_content_and_style() -> None:
     whole, image = objective(Scattering()), natural(96, 96, 7)
     features = whole.features(image)
     assert whole.content_term(features, whole.content_features(image)) == 0
-    assert whole.style_term(whole.grams(features), whole.styles) == 0
+    assert whole.style_term(whole.grams(features)) == 0
     assert set(features) == whole.weights.layers
     assert set(whole.content_features(image)) == {"first.1"}
     assert set(whole.style_features(image)) == {"first.0", "second.0"}
@@ -232,7 +267,7 @@ def test_content_term_is_relative_to_the_style() -> None:
 
 def test_no_content_layers_is_no_content_term() -> None:
     whole = objective(Scattering())
-    free = Objective(whole.network, Weights({}, whole.weights.style, 1, 1), whole.styles)
+    free = Objective(whole.network, Weights({}, whole.weights.style, 1, 1), whole.regions)
     assert free.content_term({}, {}) == 0
 
 
@@ -244,10 +279,10 @@ def test_parts_of_cores_merge_to_the_value() -> None:
     for patch in grid:
         box = (slice(None), *patch.box.index())
         parts.append(whole.parts(x[box], content[box], torch.from_numpy(grid.window(patch))))
-    value = whole.value(means(merge(parts)))
+    value = whole.value(merge(parts))
     features = whole.features(x)
     content_term = whole.content_term(features, whole.content_features(content))
-    style_term = whole.style_term(whole.grams(features), whole.styles)
+    style_term = whole.style_term(whole.grams(features))
     assert value.content == pytest.approx(float(content_term), rel=1e-5)
     assert value.style == pytest.approx(float(style_term), rel=1e-5)
     weights = whole.weights

@@ -101,7 +101,7 @@ class Cluster:
             UserError: A task failed for a reason that the user can mend.
             KeyboardInterrupt: A signal came.
         """
-        with explained():
+        with explained(self.client):
             self._look()
             return run_graph(self.client, graph, done)
 

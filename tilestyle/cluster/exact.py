@@ -27,7 +27,8 @@ def gradient_tile(ref: LevelRef, t: int, tile: int, measured: Statistics) -> Sta
     x = level.tensor(read_box(level.state("x", t), where.box))
     content = level.tensor(read_pixels(level.content, where.box))
     pixels = level.shape[0] * level.shape[1]
-    found = to_numpy(gradient(level.objective, x, content, measured, pixels))
+    guides = level.guide(where.box)
+    found = to_numpy(gradient(level.objective, x, content, measured, pixels, guides))
     core = where.core
     g = np.ascontiguousarray(found[(slice(None), *core.index(where.box))])
     _write(level, "g", t, core, g)

@@ -1,7 +1,5 @@
 """The patch size that this machine's GPUs have room for, where the config gives none."""
 
-from dataclasses import replace
-
 import torch
 
 from tilestyle.cluster.level import ALIGN, shared_network
@@ -10,8 +8,6 @@ from tilestyle.errors import UserError
 from tilestyle.store.location import Root
 from tilestyle.store.workspace import Workspace, exists
 from tilestyle.style.build import pick_device, weigh
-from tilestyle.style.engine import PatchLoss, Problem
-from tilestyle.style.objective import Objective
 
 PROBE = 256
 """Side of the patch on which memory is measured: every layer of every network fits it."""
@@ -65,27 +61,25 @@ def free_memory() -> int:
 
 
 def bytes_per_pixel(config: Config) -> float:
-    """Memory of a z-update, a pixel of its patch, by what one evaluation keeps for its gradient."""
+    """Memory of a z-update, a pixel of its patch, by what one evaluation keeps for its gradient.
+
+    The losses of one region are stood for by sums of squares: they, too, keep the features in
+    float32. Masks of several regions come on top.
+    """
     network = shared_network(config.network)
-    device = pick_device(config.network.device)
-    weights = weigh(config.loss, network, [(PROBE, PROBE)])
-    image = torch.rand(3, PROBE, PROBE, device=device)
-    # content terms are relative to the power of the style's features
-    both = replace(weights, style={**weights.style, **weights.content})
-    plain = Objective(network, both, {})
-    styles = plain.grams(plain.style_features(image))
-    loss = PatchLoss(
-        Objective(network, weights, styles), Problem(image, dict(styles), image, penalty=None)
-    )
+    layers = weigh(config.loss, network, [(PROBE, PROBE)]).layers
+    image = torch.rand(3, PROBE, PROBE, device=pick_device(config.network.device))
     kept: dict[int, int] = {}
+    alive = []
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)  # else its place would be given to another
         if not isinstance(tensor, torch.nn.Parameter):
             storage = tensor.untyped_storage()
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        total = loss(image.clone().requires_grad_(True))
-    assert total.requires_grad  # noqa: S101  # what is kept lives as long as this
+        for feature in network.features(image.requires_grad_(True), layers).values():
+            feature.float().square().sum()
     return OVERHEAD * sum(kept.values()) / PROBE**2 + STATE

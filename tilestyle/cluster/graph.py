@@ -115,6 +115,18 @@ def style_graph(ref: LevelRef, grids: Sequence[Grid]) -> list[Any]:
     ]
 
 
+def contrast_graph(ref: LevelRef, shape: tuple[int, int]) -> Any:
+    """How strong the content's gradients are."""
+    boxes = blocks(shape, BLOCK)
+    return tree_reduce(task(merge), [task(tasks.measure_contrast)(ref, box) for box in boxes])
+
+
+def edges_graph(ref: LevelRef, shape: tuple[int, int]) -> list[Any]:
+    """E of the level."""
+    contrast = contrast_graph(ref, shape)
+    return [task(tasks.edge_block)(ref, box, contrast) for box in blocks(shape, BLOCK)]
+
+
 def begin_graph(ref: LevelRef, grid: Grid, coarser: int) -> list[Any]:
     """X at iteration 0."""
     return [task(tasks.begin_block)(ref, p.index, coarser) for p in grid]

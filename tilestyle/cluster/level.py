@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tilestyle.admm.grid import Box, Grid, make_grid
+from tilestyle.cluster.guides import Guides
 from tilestyle.config import Config, Patch
 from tilestyle.config import Network as NetworkConfig
 from tilestyle.store.location import as_root
@@ -19,7 +20,7 @@ from tilestyle.style.build import build_network, pick_device, weigh
 from tilestyle.style.engine import HISTORY
 from tilestyle.style.exact import context
 from tilestyle.style.network import Network
-from tilestyle.style.objective import Objective, Weights
+from tilestyle.style.objective import Objective, Region, Weights
 
 ALIGN = 32
 """Patch origins are multiples of the largest stride of any network's style layers."""
@@ -58,7 +59,7 @@ class Level:
     def __init__(self, ref: LevelRef) -> None:
         self.ref = ref
         self.workspace = Workspace(as_root(ref.root))
-        record = self.workspace.record
+        self.record = record = self.workspace.record
         self.config = Config.model_validate(record["config"])
         shape = record["shapes"][ref.level]
         self.shape: tuple[int, int] = (shape[0], shape[1])
@@ -86,7 +87,18 @@ class Level:
     def weights(self) -> Weights:
         """Layers that fit the smaller of content and styles at this level."""
         shapes = [self.shape, *(array.shape[1:] for array in self.style_arrays)]
-        return weigh(self.config.loss, self.network, shapes)
+        levels = len(self.record["shapes"])
+        return weigh(self.config.loss, self.network, shapes, self.ref.level, levels)
+
+    @cached_property
+    def guides(self) -> Guides:
+        """The masks of the level's regions."""
+        return Guides(self)
+
+    def guide(self, box: Box) -> Tensor | None:
+        """The masks on a box; see `Guides.read`."""
+        masks = self.guides.read(box)
+        return None if masks is None else self.tensor(masks)
 
     def measuring(self, grid: Grid) -> Grid:
         """The windows of a grid on boxes that hold all that the style layers see of them."""
@@ -106,9 +118,12 @@ class Level:
     @cached_property
     def objective(self) -> Objective:
         """The level's objective; the style's targets have been measured before."""
-        target = self.workspace.load_target(self.ref.level)
-        styles = {name: self.tensor(gram) for name, gram in target.items()}
-        return Objective(self.network, self.weights, styles)
+        targets = [
+            {name: self.tensor(gram) for name, gram in target.items()}
+            for target in self.workspace.load_targets(self.ref.level)
+        ]
+        regions = [Region(targets[n], weight) for n, weight in self.guides.regions]
+        return Objective(self.network, self.weights, regions)
 
     @cached_property
     def content(self) -> zarr.Array[Any]:

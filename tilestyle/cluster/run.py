@@ -73,7 +73,7 @@ def run_graph(client: Client, graph: Sequence[Any], done: Done | None) -> list[A
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def explained(client: Client) -> Iterator[None]:
     """Errors of tasks that a user can mend, as `UserError`.
 
     Raises:
@@ -85,7 +85,9 @@ def explained() -> Iterator[None]:
     except KilledWorker as error:
         place = Place.parse(str(error.task))
         raise WorkerKilledError(place, error.allowed_failures + 1, str(error.task)) from error
-    except (CancelledError, CommClosedError) as error:
+    except (CancelledError, OSError, RuntimeError) as error:
+        if client.status == "running" and not isinstance(error, CancelledError | CommClosedError):
+            raise
         raise TryAgainError(
             "the cluster's scheduler is gone; what is done is kept: run the same command again"
         ) from error
@@ -99,16 +101,20 @@ def _signals_to(finished: Finished) -> Iterator[None]:
         return
 
     def first(number: int, frame: FrameType | None) -> None:
-        for each in SIGNALS:
+        for each in heard:
             signal.signal(each, _interrupt)
         finished.put(None)
 
-    before = [signal.signal(each, first) for each in SIGNALS]
+    # a job in the background ignores SIGINT, and so do we
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    heard = [each for each, handler in before.items() if handler is not signal.SIG_IGN]
+    for each in heard:
+        signal.signal(each, first)
     try:
         yield
     finally:
-        for each, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(each, handler)
+        for each in heard:
+            signal.signal(each, before[each])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -119,8 +125,8 @@ def _drain(client: Client, futures: Sequence[Future]) -> None:
     """Give up all tasks that wait, and let those that run come to their end, and their records."""
     for future in futures:
         future.release()
-    with suppress(OSError, ValueError, CancelledError):  # the cluster itself may be what failed
-        while any(client.run(_busy, on_error="ignore").values()):
+    with suppress(OSError, RuntimeError, CancelledError):  # the cluster itself may be what failed
+        while client.status == "running" and any(client.run(_busy, on_error="ignore").values()):
             time.sleep(0.1)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tilestyle.admm.grid import Box, Grid
-from tilestyle.admm.sharing import means
 from tilestyle.cluster.connect import Cluster
 from tilestyle.cluster.graph import parts_tree, task
 from tilestyle.cluster.level import Level, LevelRef, open_level
@@ -47,7 +46,7 @@ def assess(cluster: Cluster, level: Level, t: int, grid: Grid | None = None) -> 
     """
     mean, *profiles = cluster.run(_graph(level, t))
     scores = combine(profiles, grid or level.grid)
-    return Quality(level.objective.value(means(mean)).total, scores.seam, scores.detail)
+    return Quality(level.objective.value(mean).total, scores.seam, scores.detail)
 
 
 def _graph(level: Level, t: int) -> Sequence[Any]:

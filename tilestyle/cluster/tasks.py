@@ -3,7 +3,7 @@
 What passes between tasks is small: statistics, and receipts that say that something is written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from tilestyle.cluster.level import Level, LevelRef, open_level, patch_index
 from tilestyle.store.location import as_root
 from tilestyle.store.pyramid import expand, reduce
 from tilestyle.store.workspace import Workspace, read_box, read_pixels
+from tilestyle.style.edges import context, edge_mask, gradients
 from tilestyle.style.engine import Moments, Problem, solve
-from tilestyle.style.objective import measure
+from tilestyle.style.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Receipt:
     Attributes:
         patch: Index of the patch.
         content: Content term of the patch at the start of the update.
+        variation: Its total variation.
     """
 
     patch: int
     content: float
+    variation: float
 
 
 def reduce_block(root: str, image: str, level: int, box: Box) -> int:
@@ -46,18 +49,54 @@ def reduce_block(root: str, image: str, level: int, box: Box) -> int:
 
 
 def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:
-    """CF(S) of one patch of a style image, for all layers that count."""
+    """CF(S) of one patch of a style image, for all layers that count, as of one region."""
     level = open_level(ref)
     image = level.style_arrays[style]
     grid = level.measuring(level.grid_of((image.shape[1], image.shape[2])))
-    pixels = level.tensor(read_pixels(image, grid[patch].box))
+    box = grid[patch].box
+    pixels = level.tensor(read_pixels(image, box))
     with torch.no_grad():
         features = level.network.features(pixels, level.weights.layers)
-    return measure(level.network, features, level.tensor(grid.window(grid[patch])))
+    every = replace(level.weights, style=dict.fromkeys(level.weights.layers, 1.0))
+    own = level.guides.of_style(style, box)
+    mask = None if own is None else level.tensor(own)
+    window = level.tensor(grid.window(grid[patch]))
+    return Objective(level.network, every, ()).measure(features, window, mask)
+
+
+def measure_contrast(ref: LevelRef, box: Box) -> Statistics:
+    """`power`: mean squared length of the content's gradients on a box."""
+    level = open_level(ref)
+    found = gradients(level.tensor(_content_around(level, box, 1))).square().sum(dim=0)
+    inside = found[box.index(_widened(level, box, 1))].double()
+    return {"power": (np.asarray(inside.mean().cpu()), float(inside.numel()))}
+
+
+def edge_block(ref: LevelRef, box: Box, contrast: Statistics) -> int:
+    """Write E on a box; see `style.edges`."""
+    level = open_level(ref)
+    edges = level.config.edges
+    reach = context(edges.width)
+    content = level.tensor(_content_around(level, box, reach))
+    rms = float(np.sqrt(contrast["power"][0]))
+    mask = to_numpy(edge_mask(content, rms, edges.threshold, edges.width))
+    mask = mask[box.index(_widened(level, box, reach))]
+    pixels = np.rint(mask * 255).astype(np.uint8)[None]
+    level.workspace.array(f"edges/{ref.level}")[(slice(None), *box.index())] = pixels
+    return box.height * box.width
+
+
+def _content_around(level: Level, box: Box, reach: int) -> Array:
+    return read_pixels(level.content, _widened(level, box, reach))
+
+
+def _widened(level: Level, box: Box, reach: int) -> Box:
+    around = Box(box.y0 - reach, box.y1 + reach, box.x0 - reach, box.x1 + reach)
+    return around & Box(0, level.shape[0], 0, level.shape[1])
 
 
 def begin_block(ref: LevelRef, block: int, coarser: int) -> int:
-    """X of one block at iteration 0: the coarser level's result, or the content at the coarsest.
+    """X of one block at iteration 0: the coarser level's result, or the start at the coarsest.
 
     Args:
         ref: The level.
@@ -67,13 +106,28 @@ def begin_block(ref: LevelRef, block: int, coarser: int) -> int:
     level = open_level(ref)
     core = level.grid[block].core
     if coarser < 0:
-        x = read_pixels(level.content, core)
+        x = _start(level, core)
     else:
         below = open_level(LevelRef(ref.root, ref.run, ref.level + 1))
         source = below.state("x", coarser)
         x = expand(lambda b: read_box(source, b), below.shape, core)
     level.state("x", 0)[(slice(None), *core.index())] = x
     return core.height * core.width
+
+
+def _start(level: Level, core: Box) -> Array:
+    """What `solver.start` says, on a core of the coarsest level."""
+    solver = level.config.solver
+    if solver.start == "content":
+        return read_pixels(level.content, core)
+    if solver.start != "noise":
+        return level.guides.over("start").read(core)
+    # whole rows, so that a pixel's noise does not depend on the patches
+    rows = [
+        np.random.default_rng((solver.seed, y)).random((3, level.shape[1]), np.float32)
+        for y in range(core.y0, core.y1)
+    ]
+    return np.stack(rows, axis=1)[:, :, core.x0 : core.x1]
 
 
 def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
@@ -83,7 +137,8 @@ def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
     where = grid[patch]
     x = level.tensor(read_box(level.state("x", t), where.box))
     window = level.tensor(grid.window(where))
-    return measure(level.network, level.objective.style_features(x), window)
+    features = level.objective.style_features(x)
+    return level.objective.measure(features, window, level.guide(where.box))
 
 
 def measure_parts(ref: LevelRef, t: int, core: int | None, index: int) -> Statistics:
@@ -93,7 +148,8 @@ def measure_parts(ref: LevelRef, t: int, core: int | None, index: int) -> Statis
     where = cores[index]
     x = level.tensor(read_box(level.state("x", t), where.box))
     content = level.tensor(read_pixels(level.content, where.box))
-    return level.objective.parts(x, content, level.tensor(cores.window(where)))
+    window = level.tensor(cores.window(where))
+    return level.objective.parts(x, content, window, level.guide(where.box))
 
 
 def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
@@ -117,6 +173,7 @@ def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
         mean={name: level.tensor(m) for name, m in sharing.means(mean).items()},
         centre=level.tensor(centre),
         penalty=penalty,
+        guides=level.guide(where.box),
     )
     solution = solve(
         level.objective,
@@ -130,7 +187,7 @@ def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:
     level.state("z", t + 1)[own] = to_numpy(solution.z)
     if solution.moments is not None:
         level.state("z_moments", t + 1)[own] = to_numpy(solution.moments.pair)
-    return Receipt(patch, solution.content)
+    return Receipt(patch, solution.content, solution.variation)
 
 
 def read_moments(level: Level, t: int, box: Box) -> Moments | None:

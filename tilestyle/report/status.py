@@ -12,12 +12,12 @@ from tilestyle.store.workspace import DONE, STAGES, Workspace
 def print_status(console: Console, workspace: Workspace) -> None:
     """Print inputs, stages, levels and the last iteration."""
     record = workspace.record
-    inputs = [entry["name"] for entry in record["inputs"]]
-    console.print(f"{inputs[0]} in the manner of {', '.join(inputs[1:])}")
+    console.print(workspace.title)
     for stage in STAGES[:-1]:
         console.print(f"  {stage}: {'done' if workspace.finished(stage) else 'to do'}")
     console.print(_levels(workspace))
-    console.print(_tasks(workspace))
+    if tasks := _tasks(workspace):
+        console.print(tasks)
     if who := holder(workspace.store):
         console.print(f"{'at work' if who.alive else 'left by a dead run'}: {who}")
     if record["history"]:

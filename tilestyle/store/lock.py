@@ -168,7 +168,10 @@ class _Heart(threading.Thread):
         if found is not None and found.nonce != self.mine.nonce:
             self.taken = found
             self._end.set()
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            # a job in the background may ignore SIGINT
+            ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            number = signal.SIGTERM if ignored else signal.SIGINT
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
             return
         self.mine = replace(self.mine, beat=time.time())
         write_key(self.store, LOCK, _encode(self.mine))

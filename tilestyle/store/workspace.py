@@ -2,7 +2,11 @@
 
     content/<level>              (3, h, w) uint8 or uint16, sRGB-encoded; level 0 is the finest
     style/<n>/<level>            the same of each style
-    target/<level>/<layer>       CF(S), (channels, channels) float32
+    start/<level>                the same of what the run starts from, if that is an image
+    mask/<n>/<level>             (1, h, w), where style n is used
+    style_mask/<n>/<level>       (1, h, w), where its image shows it; edge_mask/<level> alike
+    edges/<level>                (1, h, w) uint8, E of Eq. (2), if no mask gives it
+    target/<level>/<n>/<layer>   CF(S), (channels, channels) float32
     levels/<level>/x/<g>         the iterate X, (3, h, w) float32; g: generation, 0 or 1
     levels/<level>/moments/<g>   means of gradient and square, averaged like X, (6, h, w)
     levels/<level>/z/<g>         what each patch hands over, (patches, 3, ph, pw)
@@ -34,7 +38,7 @@ from tilestyle.admm.grid import Box, Grid
 from tilestyle.errors import UserError
 from tilestyle.store.location import Root, delete_all, names, open_store, read_key
 
-FORMAT = 2
+FORMAT = 3
 IMAGE_CHUNK = 512
 BLOCK = 4 * IMAGE_CHUNK
 """Side of what is worked on at a time of an image: some tens of MB in memory."""
@@ -103,6 +107,13 @@ class Workspace:
         """The commit record."""
         return dict(self.group.attrs.asdict())
 
+    @property
+    def title(self) -> str:
+        """What a person calls the run."""
+        names = {image["role"]: image["name"] for image in self.record["inputs"]}
+        styles = [name for role, name in names.items() if role.startswith("style/")]
+        return f"{names['content']} in the manner of {', '.join(styles)}"
+
     def commit(self, **changes: Any) -> None:
         """Change the record in one atomic write."""
         self.group.update_attributes(changes)
@@ -137,10 +148,12 @@ class Workspace:
             raise KeyError(path)
         return found
 
-    def create_image(self, path: str, shape: tuple[int, int], dtype: Any) -> zarr.Array[Any]:
-        """A (3, height, width) array of integer pixels, compressed."""
+    def create_image(
+        self, path: str, shape: tuple[int, int], dtype: Any, channels: int = 3
+    ) -> zarr.Array[Any]:
+        """A (channels, height, width) array of integer pixels, compressed."""
         chunk = tuple(min(IMAGE_CHUNK, n) for n in shape)
-        return self._require(path, shape=(3, *shape), chunks=(3, *chunk), dtype=dtype)
+        return self._require(path, shape=(channels, *shape), chunks=(channels, *chunk), dtype=dtype)
 
     def create_iterate(self, path: str, grid: Grid, channels: int) -> zarr.Array[Any]:
         """A (channels, height, width) float32 array, one chunk for each core of the grid."""
@@ -170,17 +183,21 @@ class Workspace:
             return self.array(path)
         return self.group.create_array(path, **layout)
 
-    def save_target(self, level: int, grams: Mapping[str, NDArray[np.float32]]) -> None:
-        """Keep the style's correlations of a level."""
+    def save_target(self, level: int, n: int, grams: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keep the correlations of a level's target `n`."""
         for layer, gram in grams.items():
-            self.group.create_array(f"target/{level}/{layer}", data=gram, overwrite=True)
+            path = f"target/{level}/{n}/{layer}"
+            self.group.create_array(path, data=np.asarray(gram, np.float32), overwrite=True)
 
-    def load_target(self, level: int) -> dict[str, NDArray[np.float32]]:
-        """The style's correlations of a level, by layer."""
-        target = self.group[f"target/{level}"]
-        if not isinstance(target, zarr.Group):
+    def load_targets(self, level: int) -> list[dict[str, NDArray[np.float32]]]:
+        """The correlations of each target of a level, by layer."""
+        targets = self.group[f"target/{level}"]
+        if not isinstance(targets, zarr.Group):
             raise KeyError(f"target/{level}")
-        return {name: np.asarray(array[:]) for name, array in target.arrays()}
+        found = {int(n): group for n, group in targets.groups()}
+        return [
+            {name: np.asarray(array[:]) for name, array in found[n].arrays()} for n in sorted(found)
+        ]
 
     def remove(self) -> None:
         """Delete the workspace."""

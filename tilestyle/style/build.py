@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tilestyle.config import Loss
+from tilestyle.config import Loss, at_level
 from tilestyle.config import Network as NetworkConfig
 from tilestyle.errors import UserError
 from tilestyle.style.network import Network, usable
@@ -71,8 +71,14 @@ def build_network(config: NetworkConfig) -> Network:
     return network
 
 
-def weigh(config: Loss, network: Network, shapes: Iterable[Sequence[int]]) -> Weights:
-    """Layers and weights for images of all these shapes, (height, width) each.
+def weigh(
+    config: Loss,
+    network: Network,
+    shapes: Iterable[Sequence[int]],
+    level: int = 0,
+    levels: int = 1,
+) -> Weights:
+    """Layers and weights of a level for images of all these shapes, (height, width) each.
 
     Layers that are too deep for the smallest of them are left out.
 
@@ -100,6 +106,10 @@ def weigh(config: Loss, network: Network, shapes: Iterable[Sequence[int]]) -> We
     return Weights(
         content={name: weight for name, weight in content.items() if name in fit and weight},
         style=kept,
-        alpha=preset.content_weight if config.alpha is None else config.alpha,
-        beta=config.beta,
+        alpha=preset.content_weight
+        if config.alpha is None
+        else at_level(config.alpha, level, levels),
+        beta=at_level(config.beta, level, levels),
+        moments=config.moments,
+        tv=config.tv,
     )

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tilestyle.style.losses import Grams
+from tilestyle.style.losses import Grams, variation
 from tilestyle.style.objective import Objective
 
 Optimizer = Literal["adam", "lbfgs"]
@@ -23,17 +23,20 @@ class Problem:
 
     Attributes:
         content: R_i C, (3, height, width) float32, 0 to 1.
-        mean: Correlations of the whole iterate, mean_j CF_j: the patch aims at
-            CF(S) + CF_i(start) - mean, see `admm.sharing`.
+        mean: Correlations of the whole iterate, mean_j CF_j, by `objective.style_key`: as the
+            patch moves, it takes them for mean + CF_i(z) - CF_i(start), see `admm.sharing`.
         centre: R_i X - u_i, (3, height, width): where the proximal term pulls to.
         penalty: rho * w_i, (height, width), zero where no other patch has weight; None for no
             proximal term.
+        guides: The masks of the regions on the patch, (regions, height, width); None for one
+            region everywhere.
     """
 
     content: Tensor
     mean: Grams
     centre: Tensor
     penalty: Tensor | None
+    guides: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,13 @@ class Solution:
         z: (3, height, width) float32, 0 to 1.
         moments: State of Adam after the last step; None for L-BFGS.
         content: Content term at the start.
-        style: Style term at the start, of the patch's correlations against its own target;
-            with one patch that is the style term of f.
+        variation: Total variation at the start.
     """
 
     z: Tensor
     moments: Moments | None
     content: float
-    style: float
+    variation: float
 
 
 def solve(
@@ -78,11 +80,13 @@ def solve(
     rate: float,
     moments: Moments | None = None,
 ) -> Solution:
-    """z_i <- argmin_z alpha ||F(R_i C) - F(z)||^2 + beta ||T_i - CF(z)||^2 + prox, approximately.
+    """Line 1 of Algorithm 1: z_i <- argmin_z f_i(z) + prox, approximately.
 
-    The losses are means, multiplied by the number of pixels: the gradient of a pixel then does
-    not depend on the size of the patch or the image, and is that of the whole image's objective
-    at the first step, up to the patch's borders.
+    f_i is f with the whole image's correlations as the patch moves them. The losses are means,
+    multiplied by the number of pixels: the gradient of a pixel then does not depend on the size of
+    the patch or the image, and is that of the whole image's objective at the first step, up to the
+    patch's borders. A region counts by its share of the patch, so that one of which a corner alone
+    is seen moves no more than that corner.
 
     Args:
         objective: The level's objective.
@@ -112,24 +116,25 @@ class PatchLoss:
         self.problem = problem
         self.reference = objective.content_features(problem.content)
         self.pixels = problem.content[0].numel()
-        self.targets: Grams | None = None
+        self.shares: Grams = {}
+        self.others: Grams = {}
         self.first = (math.nan, math.nan)
 
     def __call__(self, z: Tensor) -> Tensor:
-        """The loss of z; the first call fixes what the patch's correlations aim at."""
+        """The loss of z; the first call fixes what the other patches add to the correlations."""
         objective, problem = self.objective, self.problem
+        weights = objective.weights
         features = objective.features(z)
-        grams = objective.grams(features)
+        grams = objective.grams(features, problem.guides)
         content = objective.content_term(features, self.reference)
-        begins = self.targets is None
-        if self.targets is None:
-            self.targets = {
-                j: objective.styles[j] + (g.detach() - problem.mean[j]) for j, g in grams.items()
-            }
-        style = objective.style_term(grams, self.targets)
-        if begins:
-            self.first = (float(content.detach()), float(style.detach()))
-        total = objective.weights.alpha * content + objective.weights.beta * style
+        roughness = variation(z).mean() if weights.tv else torch.zeros(())
+        if not self.shares:
+            self.shares = objective.shares(features, problem.guides)
+            self.others = {key: problem.mean[key] - g.detach() for key, g in grams.items()}
+            self.first = (float(content.detach()), float(roughness.detach()))
+        whole = {key: g + self.others[key] for key, g in grams.items()}
+        style = objective.style_term(whole, self.shares)
+        total = weights.alpha * content + weights.beta * style + weights.tv * roughness
         total = self.pixels * total
         if problem.penalty is not None:
             total = total + (problem.penalty * (z - problem.centre).square()).sum()

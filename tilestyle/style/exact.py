@@ -8,17 +8,13 @@ the tile reaches far enough: see `context`.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from tilestyle.style.losses import content_loss, gram, style_slopes
+from tilestyle.style.losses import content_loss, variation
 from tilestyle.style.network import Layer
-from tilestyle.style.objective import Objective, content_key
-
-Measured = Mapping[str, tuple[NDArray[Any], float]]
+from tilestyle.style.objective import Objective, Parts, cells_key, content_key
 
 
 def context(layers: Mapping[str, Layer], names: Collection[str]) -> int:
@@ -31,7 +27,12 @@ def context(layers: Mapping[str, Layer], names: Collection[str]) -> int:
 
 
 def gradient(
-    objective: Objective, image: Tensor, content: Tensor, measured: Measured, pixels: int
+    objective: Objective,
+    image: Tensor,
+    content: Tensor,
+    measured: Parts,
+    pixels: int,
+    guides: Tensor | None = None,
 ) -> Tensor:
     """Derivative of pixels * f(X) by the pixels of a tile.
 
@@ -43,6 +44,7 @@ def gradient(
         content: C on the same box.
         measured: Means of `Objective.parts` over the whole image, each with its number of cells.
         pixels: Of the whole image.
+        guides: Of the regions on the same box.
 
     Returns:
         (3, height, width) float32; right where the box reaches `context` farther, or ends with
@@ -52,15 +54,26 @@ def gradient(
     z = image.detach().requires_grad_(True)
     features = objective.features(z)
     reference = objective.content_features(content)
-    grams = {j: image.new_tensor(measured[j][0]) for j in weights.style}
-    slopes = style_slopes(grams, objective.styles, weights.style)
-    terms = []
-    for j, slope in slopes.items():
-        share = features[j][0].numel() / measured[j][1]
-        terms.append(weights.beta * share * (slope * gram(features[j])).sum())
+    slopes = _slopes(objective, measured)
+    tiles, shares = objective.grams(features, guides), objective.shares(features, guides)
+    whole = objective.measured_shares(measured)
+    terms = [weights.tv * variation(z).sum() / pixels]
+    for key, slope in slopes.items():
+        layer = key.rsplit(" ", 1)[-1]
+        # of all that a region has in the image, the part that it has in the tile
+        cells = features[layer][0].numel() / measured[cells_key(layer)][1]
+        part = cells * shares[key] / max(whole[key], 1e-12)
+        terms.append(weights.beta * part * (slope * tiles[key]).sum())
     for k, weight in weights.content.items():
         share = features[k][0].numel() / measured[content_key(k)][1]
         share *= weights.alpha * weight / sum(weights.content.values())
         terms.append(share * content_loss(features[k], reference[k]) / objective.power(k))
     (found,) = torch.autograd.grad(pixels * torch.stack(terms).sum(), z)
     return found
+
+
+def _slopes(objective: Objective, measured: Parts) -> Mapping[str, Tensor]:
+    """Derivative of the image's style term by each of its correlations."""
+    grams = {k: g.requires_grad_(True) for k, g in objective.measured_grams(measured).items()}
+    style = objective.style_term(grams, objective.measured_shares(measured))
+    return dict(zip(grams, torch.autograd.grad(style, list(grams.values())), strict=True))

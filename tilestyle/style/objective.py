@@ -1,6 +1,6 @@
-"""Eq. (1) for one level: a network, what it is to match, and how much each part counts."""
+"""f(X) of one level: a network, what it is to match and where, and how much each part counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tilestyle.style.losses import Grams, cell_weights, content_loss, gram, style_loss
+from tilestyle.style.losses import (
+    Grams,
+    cell_weights,
+    content_loss,
+    gram,
+    style_loss,
+    variation,
+)
 from tilestyle.style.network import Features, Network
 
 Parts = dict[str, tuple[NDArray[np.float32], float]]
 """By name: a mean over the cells of a patch, and its weight in cells; see `admm.sharing`."""
+
+VARIATION = "variation"
+"""Name of the total variation among `Objective.parts`."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,7 @@ class Value:
     Attributes:
         content: The content term.
         style: The style term.
-        total: alpha * content + beta * style.
+        total: alpha * content + beta * style + tv * total variation.
     """
 
     content: float
@@ -39,12 +49,16 @@ class Weights:
         style: Weight of each style layer.
         alpha: Weight of the content term.
         beta: Weight of the style term.
+        moments: Weight of means and standard deviations in it; see `losses.style_loss`.
+        tv: Weight of the total variation.
     """
 
     content: Mapping[str, float]
     style: Mapping[str, float]
     alpha: float
     beta: float
+    moments: float = 0.0
+    tv: float = 0.0
 
     @property
     def layers(self) -> set[str]:
@@ -53,18 +67,37 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A part of the image with a style term of its own: Eq. (2), and Fig. 4 with several styles.
+
+    Attributes:
+        styles: CF(S) for every layer that counts, (channels, channels) float32, as
+            `Objective.gram` makes them.
+        weight: w of Eq. (2), beside the region's share of the image.
+    """
+
+    styles: Grams
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class Objective:
-    """f(X) = alpha * content term + beta * style term, both relative to the style's features.
+    """f(X) = alpha * content + beta * style + tv * total variation.
+
+    The style term is sum_r w_r a_r sum_j w_j ||CF_j(M_r X) - CF_j(S_r)||^2 / ||CF_j(S_r)||^2 over
+    regions r with masks M_r, whose shares of the image are a_r: a pixel counts alike wherever it
+    is. Masks are given as guides, (regions, height, width), 0 to 1, on the same box as the image;
+    without guides there is one region, everywhere.
 
     Attributes:
         network: The fixed feature network.
         weights: Layers and weights.
-        styles: CF(S) for every layer that counts, (channels, channels) float32.
+        regions: At least one.
     """
 
     network: Network
     weights: Weights
-    styles: Grams
+    regions: Sequence[Region]
 
     def content_features(self, image: Tensor) -> Features:
         """F_k(C), without gradient; (3, height, width) in."""
@@ -80,9 +113,33 @@ class Objective:
         """All features that count, with gradient."""
         return self.network.features(image, self.weights.layers)
 
-    def grams(self, features: Features) -> dict[str, Tensor]:
-        """CF_j of all style layers, every position alike."""
-        return {j: gram(features[j]) for j in self.weights.style}
+    def cells(self, layer: str, maps: Tensor, guides: Tensor | None) -> list[Tensor | None]:
+        """The weight of each position of a layer's maps in each region; None: all alike."""
+        if guides is None:
+            return [None]
+        stride = self.network.layers[layer].stride
+        return [cell_weights(guide, stride, *maps.shape[1:]) for guide in guides]
+
+    def gram(self, maps: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Correlations as the style term takes them."""
+        return gram(maps, cells, means=bool(self.weights.moments))
+
+    def grams(self, features: Features, guides: Tensor | None = None) -> dict[str, Tensor]:
+        """CF_j(M_r X) of all regions and style layers, by `style_key`."""
+        return {
+            style_key(r, j): self.gram(features[j], cells)
+            for j in self.weights.style
+            for r, cells in enumerate(self.cells(j, features[j], guides))
+        }
+
+    def shares(self, features: Features, guides: Tensor | None = None) -> dict[str, Tensor]:
+        """Part of the positions that each region has, by `style_key`."""
+        return {
+            style_key(r, j): maps.new_ones(()) if cells is None else cells.mean()
+            for j, maps in features.items()
+            if j in self.weights.style
+            for r, cells in enumerate(self.cells(j, maps, guides))
+        }
 
     def content_term(self, features: Features, reference: Features) -> Tensor:
         """sum_k w_k mean (F_k(X) - F_k(C))^2 / mean F_k(S)^2, w_k relative to their sum."""
@@ -93,69 +150,132 @@ class Objective:
             return torch.zeros(())
         return torch.stack(terms).sum() / sum(self.weights.content.values())
 
-    def parts(self, image: Tensor, content: Tensor, window: Tensor) -> Parts:
+    def style_term(
+        self, grams: Grams, shares: Mapping[str, Tensor | float] | None = None
+    ) -> Tensor:
+        """The style term of correlations by `style_key`, w_j relative to their sum.
+
+        Args:
+            grams: Correlations of the image.
+            shares: Of the regions; None: of one that is everywhere.
+        """
+        layers, terms = self.weights.style, []
+        for r, region in enumerate(self.regions):
+            for j, weight in layers.items():
+                key = style_key(r, j)
+                loss = style_loss(grams[key], region.styles[j], self.weights.moments)
+                share = 1.0 if shares is None else shares[key]
+                terms.append(region.weight * weight * share * loss)
+        return torch.stack(terms).sum() / sum(layers.values())
+
+    def measure(self, features: Features, window: Tensor, guides: Tensor | None = None) -> Parts:
+        """Window-weighted correlations of a patch.
+
+        Args:
+            features: Of the patch; style layers count.
+            window: (height, width); windows of a grid sum to 1, so that the weighted means over
+                all patches are those of the whole image, up to what patches do not see beyond
+                their borders.
+            guides: On the same box.
+
+        Returns:
+            By `style_key`: correlations, and their weight in cells; by `cells_key`: 1, and the
+            window in cells.
+        """
+        found: Parts = {}
+        with torch.no_grad():
+            for j in self.weights.style:
+                maps = features[j]
+                whole = cell_weights(window, self.network.layers[j].stride, *maps.shape[1:])
+                for r, cells in enumerate(self.cells(j, maps, guides)):
+                    weights = whole if cells is None else whole * cells
+                    measured = self.gram(maps, weights).cpu().numpy()
+                    found[style_key(r, j)] = (measured, float(weights.sum()))
+                found[cells_key(j)] = (np.ones((), np.float32), float(whole.sum()))
+        return found
+
+    def parts(
+        self, image: Tensor, content: Tensor, window: Tensor, guides: Tensor | None = None
+    ) -> Parts:
         """What f is made of, measured under a window; the weighted means over a grid give f.
 
         Args:
             image: X on the patch, (3, height, width).
             content: C on the patch.
-            window: (height, width); windows of a grid sum to 1. Zero wherever the network sees
-                beyond a border of the patch that is not the image's.
+            window: See `measure`. Zero wherever the network sees beyond a border of the patch
+                that is not the image's.
+            guides: On the same box.
 
         Returns:
-            By name: for a style layer its correlations, see `measure`; for a content layer the
-            scalar mean (F_k(X) - F_k(C))^2 / mean F_k(S)^2, under `content_key`.
+            What `measure` does; for a content layer the scalar mean (F_k(X) - F_k(C))^2 /
+            mean F_k(S)^2, under `content_key`; the mean of the variation.
         """
         with torch.no_grad():
             features = self.features(image)
             reference = self.content_features(content)
-            found = measure(self.network, {j: features[j] for j in self.weights.style}, window)
+            found = self.measure(features, window, guides)
             for k in self.weights.content:
                 error = (features[k].float() - reference[k].float()).square().mean(dim=0)
                 weights = cell_weights(window, self.network.layers[k].stride, *error.shape)
-                mean = (error * weights).sum() / weights.sum() / self.power(k)
-                found[content_key(k)] = (mean.cpu().numpy(), float(weights.sum()))
+                found[content_key(k)] = _mean(error / self.power(k), weights)
+            found[VARIATION] = _mean(variation(image), window)
         return found
 
-    def value(self, means: Mapping[str, NDArray[np.float32]]) -> Value:
+    def value(self, parts: Parts) -> Value:
         """f(X) and its two terms, from the means of `parts` over the whole image."""
-        device = next(iter(self.styles.values())).device
-        grams = {j: torch.from_numpy(means[j]).to(device) for j in self.weights.style}
         layers = self.weights.content
-        weighted = [weight * float(means[content_key(k)]) for k, weight in layers.items()]
+        weighted = [weight * float(parts[content_key(k)][0]) for k, weight in layers.items()]
         content = sum(weighted) / sum(layers.values()) if layers else 0.0
-        style = float(self.style_term(grams, self.styles))
-        return Value(content, style, self.weights.alpha * content + self.weights.beta * style)
+        style = self.style_value(parts)
+        total = self.weights.alpha * content + self.weights.beta * style
+        return Value(content, style, total + self.weights.tv * float(parts[VARIATION][0]))
+
+    def style_value(self, parts: Parts) -> float:
+        """The style term of what `measure` finds, over the whole image."""
+        shares, grams = self.measured_shares(parts), self.measured_grams(parts)
+        return float(self.style_term(grams, shares))
+
+    def measured_grams(self, parts: Parts) -> dict[str, Tensor]:
+        """The correlations among `parts`, by `style_key`, on the device of the styles."""
+        device = next(iter(self.regions[0].styles.values())).device
+        return {
+            key: torch.as_tensor(np.asarray(parts[key][0], np.float32), device=device)
+            for key in self._keys()
+        }
+
+    def measured_shares(self, parts: Parts) -> dict[str, float]:
+        """Part of the cells that each region has, by `style_key`."""
+        return {
+            style_key(r, j): parts[style_key(r, j)][1] / parts[cells_key(j)][1]
+            for r in range(len(self.regions))
+            for j in self.weights.style
+        }
+
+    def _keys(self) -> list[str]:
+        return [style_key(r, j) for r in range(len(self.regions)) for j in self.weights.style]
 
     def power(self, layer: str) -> Tensor:
-        """Mean square of the style's features: the measure of a layer's content errors."""
-        return self.styles[layer].diagonal().mean()
+        """Mean square of the styles' features: the measure of a layer's content errors."""
+        channels = self.network.layers[layer].channels
+        powers = [region.styles[layer].diagonal()[:channels].mean() for region in self.regions]
+        return torch.stack(powers).mean()
 
-    def style_term(self, grams: Grams, targets: Grams) -> Tensor:
-        """See `losses.style_loss`."""
-        return style_loss(grams, targets, self.styles, self.weights.style)
+
+def _mean(values: Tensor, weights: Tensor) -> tuple[NDArray[np.float32], float]:
+    mean = (values * weights).sum() / weights.sum()
+    return mean.cpu().numpy(), float(weights.sum())
+
+
+def style_key(region: int, layer: str) -> str:
+    """Name of the correlations of a region's layer among `Objective.parts`."""
+    return f"style {region} {layer}"
+
+
+def cells_key(layer: str) -> str:
+    """Name of the number of a layer's cells among `Objective.parts`."""
+    return f"cells {layer}"
 
 
 def content_key(layer: str) -> str:
     """Name of a layer's content error among `Objective.parts`."""
     return f"content {layer}"
-
-
-def measure(network: Network, features: Features, window: Tensor) -> Parts:
-    """Window-weighted correlations of a patch, with the window's sum as their weight.
-
-    Args:
-        network: Whose features they are.
-        features: Of the patch.
-        window: (height, width) of the patch; windows of a grid sum to 1, so that the weighted
-            mean over all patches is the correlation of the whole image, up to what the patches
-            do not see beyond their borders.
-
-    Returns:
-        By layer: (channels, channels) float32 and a weight in cells; see `admm.sharing`.
-    """
-    found = {}
-    for name, maps in features.items():
-        weights = cell_weights(window, network.layers[name].stride, *maps.shape[1:])
-        found[name] = (gram(maps, weights).cpu().numpy(), float(weights.sum()))
-    return found

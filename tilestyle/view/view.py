@@ -119,13 +119,12 @@ def _view_workspace(workspace: Workspace) -> View:
         "result": Pyramid(shape, [lambda box: stages.quantize(read_box(x, box), "uint8")]),
     }
     styles = {
-        f"style-{n}.jpeg": _thumbnail(_stored(workspace, f"style/{n}", shapes))
-        for n, shapes in enumerate(record["style_shapes"])
+        f"{name.replace('/', '-')}.jpeg": _thumbnail(_stored(workspace, name, shapes))
+        for name, shapes in record["ladders"].items()
+        if name.startswith("style/")
     }
     grid = patch_grid(shape, Config.model_validate(record["config"]).patch)
-    names = [entry["name"] for entry in record["inputs"]]
-    title = f"{names[0]} in the manner of {', '.join(names[1:])}"
-    return View(title, {name: LazyZoom(p) for name, p in pyramids.items()}, styles, grid)
+    return View(workspace.title, {name: LazyZoom(p) for name, p in pyramids.items()}, styles, grid)
 
 
 def _stored(workspace: Workspace, image: str, shapes: list[list[int]]) -> Pyramid:
