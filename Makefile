@@ -16,10 +16,10 @@ CONFIG ?= configs/demo.yaml
 WORK := $(basename $(OUT)).tilestyle
 DONE := $(WORK)/.done
 
-.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export pipeline bench bench-print study clean
+.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export pipeline submit-slurm bench bench-print study clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo 'ingest ... pipeline take CONTENT= STYLE= OUT= CONFIG=; a finished stage is not redone.'
 
@@ -50,6 +50,8 @@ services: ## Install what the viewer and the tests need from Debian (as root)
 	command -v gdal_translate >/dev/null || missing+=(gdal-bin); \
 	command -v compare-im6 >/dev/null || missing+=(imagemagick); \
 	test -f /usr/share/color/icc/ghostscript/default_cmyk.icc || missing+=(libgs-common); \
+	[ -x /usr/sbin/slurmctld ] || missing+=(slurmctld slurmd slurm-client munge); \
+	command -v shellcheck >/dev/null || missing+=(shellcheck); \
 	if (($${#missing[@]})); then \
 	  apt-get update -q && apt-get install -qy --no-install-recommends "$${missing[@]}"; \
 	fi
@@ -93,6 +95,9 @@ $(DONE)/stylize: $(DONE)/pyramid
 
 $(OUT): $(DONE)/stylize
 	$(BIN)/tilestyle export --workspace $(WORK) --output $(OUT)
+
+submit-slurm: $(CONTENT) $(STYLE) | $(READY) ## Submit the pipeline as a Slurm job, SBATCH="its options"
+	sbatch $(SBATCH) deploy/slurm/tilestyle.sbatch $(CONTENT) $(STYLE) $(OUT) --config $(CONFIG)
 
 # Without CONTENT= and STYLE=, the pipeline runs on images painted by code.
 out/content.tif: | $(READY)

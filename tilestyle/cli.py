@@ -43,9 +43,11 @@ set_option = click.option(
 )
 weights_option = click.option("--weights", type=PathArgument, help="Of a trained network.")
 cluster_option = click.option(
-    "--cluster", metavar="KIND", help="local, threads, an address or a scheduler file."
+    "--cluster",
+    metavar="KIND",
+    help="local, threads, cuda, slurm, pbs, lsf, an address or a scheduler file.",
 )
-workers_option = click.option("--workers", type=int, help="Workers of a local cluster.")
+workers_option = click.option("--workers", type=int, help="How many to start, one a GPU or job.")
 output_option = click.option(
     "--output",
     "-o",
@@ -200,12 +202,13 @@ def ingest(
 
 def _ingest(content: Path, styles: tuple[Path, ...], workspace: Any, config: Any) -> None:
     from tilestyle import pipeline, stages
+    from tilestyle.cluster.fitting import fit_patches
     from tilestyle.report.progress import showing
     from tilestyle.store.lock import hold
     from tilestyle.store.workspace import Workspace, log_of
 
     images = pipeline.all_images(content, styles, config)
-    record = pipeline.plan(images, config)
+    record = pipeline.plan(images, fit_patches(config, workspace))
     with hold(workspace), showing(console, log_of(workspace)) as tell:
         store = pipeline.resume(workspace, record) or Workspace.create(workspace, record)
         if not store.finished("ingest"):
@@ -400,6 +403,25 @@ def sample(kind: str, size: str, seed: int, output: Path) -> None:
 
 
 cli.add_command(weights_command)
+
+
+@cli.group()
+def cluster() -> None:
+    """Prepare a cluster of several machines."""
+
+
+@cluster.command()
+@click.option("--output", "-o", required=True, type=PathArgument, help="A new folder.")
+def cert(output: Path) -> None:
+    """Make the certificates with which client, scheduler and workers trust each other."""
+    from tilestyle.cluster.tls import SETTINGS, make_certificates
+
+    make_certificates(output)
+    console.print(
+        f"[bold]{output}[/]: who holds these keys may run anything on the cluster as you; "
+        f"Dask's settings for them are in {output / SETTINGS}; tilestyle takes them with "
+        f"--set cluster.tls={output}"
+    )
 
 
 def _run(content: Any, styles: Sequence[Any], output: Path, workspace: Any, config: Any) -> None:

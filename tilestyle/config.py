@@ -237,9 +237,13 @@ class Cluster(_Section):
     """Who computes; the result's bytes do not depend on it."""
 
     kind: str = "local"
-    """local (processes), threads, a scheduler's address, or the path of a scheduler file."""
+    """local (processes), threads, cuda (this machine's GPUs), slurm, pbs, lsf (workers as jobs), a
+    scheduler's address, or the path of a scheduler file; see docs/clusters.md."""
     workers: int | None = Field(default=None, ge=1)
-    """Workers of local and threads; None: as many as cores (by threads) and memory allow."""
+    """Workers that are started, one a job or GPU. None: of local and threads as many as cores (by
+    threads) and memory allow, of cuda all GPUs, else one."""
+    tls: str | None = None
+    """Folder of certificates, by `tilestyle cluster cert`; None: as Dask's own settings say."""
     threads: int = Field(default=1, ge=1)
     """Threads of one task. Another number may change the last bits of a result."""
 
@@ -268,7 +272,7 @@ class Config(_Section):
                 "style": {"masks", "own_masks"},  # images are told apart by what is in them
                 "edges": {"mask"},
                 "output": True,
-                "cluster": {"kind", "workers"},
+                "cluster": {"kind", "workers", "tls"},
             },
         )
         if self.color.keep == "luminance":

@@ -11,6 +11,7 @@ from typing import Any
 
 from tilestyle import stages
 from tilestyle.cluster.connect import connect
+from tilestyle.cluster.fitting import fit_patches
 from tilestyle.cluster.level import kept, patch_grid, shared_network
 from tilestyle.cluster.scoring import Quality
 from tilestyle.config import Config, Input, Output
@@ -82,6 +83,7 @@ def run(
     start = time.perf_counter()
     check_output(output, config.input)
     root = workspace or default_workspace(output)
+    config = fit_patches(config, root)
     images = all_images(content, styles, config)
     record = plan(images, config)
     check_layout(record, output, config.output)

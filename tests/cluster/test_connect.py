@@ -2,6 +2,7 @@
 
 import errno
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -110,3 +111,27 @@ def test_a_default_cluster_listens_on_loopback_only(kind: str) -> None:
 
     with connect(ClusterConfig(kind=kind, workers=1)):
         assert listening() == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("kind", ["slurm", "pbs", "lsf"])
+def test_a_batch_system_without_the_size_of_a_job(kind: str) -> None:
+    with (
+        pytest.raises(UserError, match=f"--cluster {kind}: .*deploy/{kind}/jobqueue.yaml"),
+        connect(ClusterConfig(kind=kind)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "extra"),
+    [("cuda", "dask_cuda", "cuda"), ("slurm", "dask_jobqueue", "slurm")],
+)
+def test_what_is_missing_is_named(
+    kind: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with (
+        pytest.raises(UserError, match=rf"--cluster {kind}: .*tilestyle\[{extra}\]"),
+        connect(ClusterConfig(kind=kind)),
+    ):
+        pass

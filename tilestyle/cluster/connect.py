@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,12 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
+from tilestyle.cluster import resources
+from tilestyle.cluster.gpus import local_gpus
+from tilestyle.cluster.queues import CLUSTERS as QUEUES
+from tilestyle.cluster.queues import submitted
 from tilestyle.cluster.run import Done, explained, run_graph
+from tilestyle.cluster.tls import security, warn_if_open
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
 
@@ -54,6 +59,13 @@ WORKER_MEMORY = 2 * 2**30
 PATIENCE = 300
 """Seconds to wait for the first worker of a cluster that is there already."""
 
+logger = logging.getLogger("tilestyle.cluster")
+
+KINDS = "local, threads, cuda, slurm, pbs, lsf"
+
+QUIET = 20
+"""Seconds to wait for a batch system's first job before that is said; it may take hours."""
+
 
 class Cluster:
     """A connected cluster.
@@ -64,6 +76,12 @@ class Cluster:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._look()
+
+    def _look(self) -> None:
+        """See what the workers offer, for the graphs to come."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        resources.offer(name for worker in workers for name in worker["resources"])
 
     def run(self, graph: Sequence[Any], done: Done | None = None) -> list[Any]:
         """Run the tasks of one graph.
@@ -84,6 +102,7 @@ class Cluster:
             KeyboardInterrupt: A signal came.
         """
         with explained(self.client):
+            self._look()
             return run_graph(self.client, graph, done)
 
 
@@ -94,31 +113,44 @@ def connect(config: ClusterConfig) -> Iterator[Cluster]:
     Raises:
         UserError: No scheduler answers, or the kind is unknown.
     """
-    with dask.config.set(CONFIG):
+    with dask.config.set(CONFIG), dask.config.set({resources.OFFERED: []}):
         if config.kind in ("local", "threads"):
-            yield from _local(config)
+            yield from _owned(_local, config)
+        elif config.kind == "cuda":
+            yield from _owned(local_gpus, config)
+        elif config.kind in QUEUES:
+            yield from _owned(submitted, config)
         else:
-            yield from _remote(config.kind)
+            yield from _remote(config)
 
 
-def _local(config: ClusterConfig) -> Iterator[Cluster]:
-    fit = min(len(os.sched_getaffinity(0)) // config.threads, MEMORY_LIMIT // WORKER_MEMORY)
-    workers = config.workers or max(fit, 1)
+def _owned(start: Callable[[ClusterConfig], Any], config: ClusterConfig) -> Iterator[Cluster]:
+    """A cluster that ends with the context."""
     with _interrupt_ignored():
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=config.kind == "local",
-            # all on loopback, threads too: their own protocol would open ports to the outside
-            protocol="tcp://",
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            # a task's error reaches the caller; it need not be printed by the worker too
-            silence_logs=logging.CRITICAL,
-        )
+        cluster = start(config)
     with cluster, Client(cluster) as client:
+        try:
+            client.wait_for_workers(1, timeout=QUIET)
+        except TimeoutError:
+            logger.warning("--cluster %s: waiting for the first worker to start", config.kind)
+            client.wait_for_workers(1)
         yield Cluster(client)
+
+
+def _local(config: ClusterConfig) -> LocalCluster:
+    fit = min(len(os.sched_getaffinity(0)) // config.threads, MEMORY_LIMIT // WORKER_MEMORY)
+    return LocalCluster(
+        n_workers=config.workers or max(fit, 1),
+        threads_per_worker=1,
+        processes=config.kind == "local",
+        # all on loopback, threads too: their own protocol would open ports to the outside
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+        # a task's error reaches the caller; it need not be printed by the worker too
+        silence_logs=logging.CRITICAL,
+    )
 
 
 @contextmanager
@@ -134,21 +166,26 @@ def _interrupt_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _remote(address: str) -> Iterator[Cluster]:
+def _remote(config: ClusterConfig) -> Iterator[Cluster]:
+    address = config.kind
     if Path(address).is_file():
         where: dict[str, Any] = {"scheduler_file": address}
     elif "://" in address or ":" in address:
         where = {"address": address}
     else:
         raise UserError(
-            f"--cluster {address}: neither local, threads, a scheduler's address "
-            "(tcp://host:8786) nor an existing scheduler file"
+            f"--cluster {address}: neither {KINDS}, a scheduler's address (tcp://host:8786) nor "
+            "an existing scheduler file"
         )
     try:
-        client = Client(**where, timeout="10s")
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UserError(f"--cluster {address}: no scheduler answers there") from error
+        client = Client(**where, security=security(config.tls), timeout="10s")
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise UserError(
+            f"--cluster {address}: no scheduler answers there; one that talks TLS (tls://...) "
+            "answers only with its certificates, cluster.tls"
+        ) from error
     with client:
+        warn_if_open(client.scheduler.address)
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dask import delayed
+from dask import annotate, delayed
 
 from tilestyle.admm import descent
 from tilestyle.admm.algorithm import iteration
@@ -13,19 +13,26 @@ from tilestyle.admm.sharing import merge, tree_reduce
 from tilestyle.cluster import exact, tasks
 from tilestyle.cluster.level import LevelRef
 from tilestyle.cluster.records import locate, recorded
+from tilestyle.cluster.resources import Need, annotations
 from tilestyle.store.workspace import BLOCK, blocks
 from tilestyle.style.color import add_sums
 
 
-def task(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose calls are tasks; the finished ones are kept in the workspace."""
+def task(function: Callable[..., Any], need: Need = "CPU") -> Callable[..., Any]:
+    """A function whose calls are tasks; the finished ones are kept in the workspace.
+
+    Args:
+        function: Any.
+        need: The kind of worker that it is for; see `cluster.resources`.
+    """
 
     def call(*args: Any) -> Any:
         found = locate(function, args)
-        if found is None:
-            return delayed(function, pure=True)(*args)
-        root, place = found
-        return delayed(recorded)(root, place.key, function, *args, dask_key_name=place.key)
+        with annotate(**annotations(need)):
+            if found is None:
+                return delayed(function, pure=True)(*args)
+            root, place = found
+            return delayed(recorded)(root, place.key, function, *args, dask_key_name=place.key)
 
     return call
 
@@ -39,7 +46,7 @@ class DaskPieces:
 
     def measure(self, patch: Patch) -> Any:
         """See `admm.algorithm.Pieces`, as for the others."""
-        return task(tasks.measure_patch)(self.ref, self.t, patch.index)
+        return task(tasks.measure_patch, "GPU")(self.ref, self.t, patch.index)
 
     def merge(self, parts: list[Any]) -> Any:
         """A node of the tree of statistics."""
@@ -47,7 +54,7 @@ class DaskPieces:
 
     def z_update(self, patch: Patch, mean: Any) -> Any:
         """The engine on one patch."""
-        return task(tasks.z_update)(self.ref, self.t, patch.index, mean)
+        return task(tasks.z_update, "GPU")(self.ref, self.t, patch.index, mean)
 
     def x_update(self, block: Patch, z: list[Any]) -> Any:
         """The consensus on one core."""
@@ -74,7 +81,7 @@ class ExactPieces:
 
     def measure(self, tile: Patch) -> Any:
         """The first pass."""
-        return task(tasks.measure_parts)(self.ref, self.t, self.core, tile.index)
+        return task(tasks.measure_parts, "GPU")(self.ref, self.t, self.core, tile.index)
 
     def merge(self, parts: list[Any]) -> Any:
         """A node of a tree."""
@@ -82,11 +89,11 @@ class ExactPieces:
 
     def gradient(self, tile: Patch, mean: Any) -> Any:
         """The second pass."""
-        return task(exact.gradient_tile)(self.ref, self.t, tile.index, mean)
+        return task(exact.gradient_tile, "GPU")(self.ref, self.t, tile.index, mean)
 
     def step(self, tile: Patch, products: Any) -> Any:
         """The optimiser."""
-        return task(exact.step_tile)(self.ref, self.t, tile.index, products)
+        return task(exact.step_tile, "GPU")(self.ref, self.t, tile.index, products)
 
 
 def exact_graph(ref: LevelRef, t: int, grid: Grid, core: int | None) -> list[Any]:
@@ -97,14 +104,14 @@ def exact_graph(ref: LevelRef, t: int, grid: Grid, core: int | None) -> list[Any
 
 def parts_tree(ref: LevelRef, t: int, grid: Grid, core: int | None) -> Any:
     """What f(X) of generation t is made of, measured on cores of this size."""
-    measured = [task(tasks.measure_parts)(ref, t, core, patch.index) for patch in grid]
+    measured = [task(tasks.measure_parts, "GPU")(ref, t, core, patch.index) for patch in grid]
     return tree_reduce(task(merge), measured)
 
 
 def style_graph(ref: LevelRef, grids: Sequence[Grid]) -> list[Any]:
     """CF(S) of each style image."""
     return [
-        tree_reduce(task(merge), [task(tasks.measure_style)(ref, n, p.index) for p in grid])
+        tree_reduce(task(merge), [task(tasks.measure_style, "GPU")(ref, n, p.index) for p in grid])
         for n, grid in enumerate(grids)
     ]
 
