@@ -41,10 +41,10 @@ CONFIG = {
     "distributed.scheduler.allowed-failures": 5,
     # a worker whose host has stopped; a long task in native code leaves the heartbeat alone
     "distributed.scheduler.worker-ttl": "10 minutes",
-    # a network that is down for a minute
-    "distributed.comm.timeouts.connect": "60s",
+    # a network that is down for a while; also how long a worker asks a dead one for its results,
+    # before they are read from their records: hence no retries (distributed.comm.retry) on top
+    "distributed.comm.timeouts.connect": "30s",
     "distributed.comm.timeouts.tcp": "60s",
-    "distributed.comm.retry.count": 5,
     # its sys._current_frames can deadlock with the garbage collector (CPython's gh-106883)
     "distributed.worker.profile.enabled": False,
     # back-pressure: ready tasks wait at the scheduler, a worker has one or two

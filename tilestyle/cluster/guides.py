@@ -1,6 +1,6 @@
 """The masks of a level on any box: where which style counts, and where edges are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +73,14 @@ class Guides:
 
     def edge(self, box: Box) -> Mask:
         """E, (1, height, width)."""
+        return self._edges(box)
+
+    @cached_property
+    def _edges(self) -> Callable[[Box], Mask]:
         if self._level.config.edges.mask:
-            return self.over("edge_mask").read(box)
-        return read_pixels(self._level.workspace.array(f"edges/{self._level.ref.level}"), box)
+            return self.over("edge_mask").read
+        found = self._level.workspace.array(f"edges/{self._level.ref.level}")
+        return lambda box: read_pixels(found, box)
 
     def _shares(self, box: Box) -> Mask:
         masks = np.concatenate([overlay.read(box) for overlay in self._overlays])

@@ -62,7 +62,7 @@ def gradient(
     whole = objective.measured_shares(measured)
     terms = [weights.tv * variation(z).sum() / pixels]
     for key, slope in slopes.items():
-        layer = key.rsplit(" ", 1)[-1]
+        layer = objective.style_layers[key]
         # of all that a region has in the image, the part that it has in the tile
         cells = features[layer][0].numel() / measured[cells_key(layer)][1]
         part = cells * shares[key] / max(whole[key], 1e-12)

@@ -272,19 +272,21 @@ class Objective:
         device = next(iter(self.regions[0].styles.values())).device
         return {
             key: torch.as_tensor(np.asarray(parts[key][0], np.float32), device=device)
-            for key in self._keys()
+            for key in self.style_layers
         }
 
     def measured_shares(self, parts: Parts) -> dict[str, float]:
         """Part of the cells that each region has, by `style_key`."""
         return {
-            style_key(r, j): parts[style_key(r, j)][1] / parts[cells_key(j)][1]
-            for r in range(len(self.regions))
-            for j in self.weights.style
+            key: parts[key][1] / parts[cells_key(layer)][1]
+            for key, layer in self.style_layers.items()
         }
 
-    def _keys(self) -> list[str]:
-        return [style_key(r, j) for r in range(len(self.regions)) for j in self.weights.style]
+    @property
+    def style_layers(self) -> dict[str, str]:
+        """The style layer of each `style_key`."""
+        regions = range(len(self.regions))
+        return {style_key(r, j): j for r in regions for j in self.weights.style}
 
     def power(self, layer: str) -> Tensor:
         """Mean square of the styles' features: the measure of a layer's content errors."""
