@@ -58,7 +58,7 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         if progress and progress["level"] < level:
             continue
         if not progress or progress["level"] > level:
-            _begin(workspace, cluster, level)
+            begin(workspace, cluster, level)
             progress = workspace.record["progress"]
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
@@ -97,7 +97,7 @@ def level_ref(workspace: Workspace, level: int, record: bool = False) -> LevelRe
     return LevelRef(absolute(workspace.root), workspace.record["run"], level, record)
 
 
-def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
+def begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
     """Measure the style, create the level's state, scale the coarser level's X up; commit."""
     ref = level_ref(workspace, number, record=True)
     level = Level(ref)
