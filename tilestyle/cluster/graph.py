@@ -143,4 +143,5 @@ def color_graph(root: str, shapes: Mapping[str, tuple[int, int]]) -> list[Any]:
 
 def pyramid_graph(root: str, image: str, level: int, shape: tuple[int, int]) -> list[Any]:
     """One level of an image from the next finer one."""
-    return [task(tasks.reduce_block)(root, image, level, box) for box in blocks(shape, BLOCK)]
+    boxes = blocks(shape, BLOCK // 2)  # each is made from twice as much, and a little more
+    return [task(tasks.reduce_block)(root, image, level, box) for box in boxes]
