@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import nan
 
 import numpy as np
@@ -21,7 +21,8 @@ from tilestyle.cluster.graph import (
 )
 from tilestyle.cluster.level import Level, LevelRef, kept
 from tilestyle.cluster.run import Done, WorkerKilledError
-from tilestyle.cluster.scoring import Quality, assess
+from tilestyle.cluster.scoring import Quality, assess, better_start
+from tilestyle.cluster.start import Start
 from tilestyle.config import Config, Solver
 from tilestyle.errors import UserError
 from tilestyle.report.events import (
@@ -58,7 +59,7 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
         if progress and progress["level"] < level:
             continue
         if not progress or progress["level"] > level:
-            _begin(workspace, cluster, level)
+            begin(workspace, cluster, level)
             progress = workspace.record["progress"]
         _iterate(workspace, cluster, level, progress["iteration"], tell)
         progress = workspace.record["progress"]
@@ -97,15 +98,18 @@ def level_ref(workspace: Workspace, level: int, record: bool = False) -> LevelRe
     return LevelRef(absolute(workspace.root), workspace.record["run"], level, record)
 
 
-def _begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
-    """Measure the style, create the level's state, scale the coarser level's X up; commit."""
+def begin(workspace: Workspace, cluster: Cluster, number: int) -> None:
+    """Measure the style, create the level's state, make X of iteration 0; commit."""
     ref = level_ref(workspace, number, record=True)
     level = Level(ref)
     _create_state(workspace, level)
     if not level.config.solver.idle:
         _measure(workspace, cluster, level)
     before = workspace.record.get("progress")
-    cluster.run(begin_graph(ref, level.grid, before["iteration"] if before else -1))
+    start = Start(before["iteration"] if before else None)
+    if before:
+        start = better_start(cluster, level, [start, replace(start, detail=True)])
+    cluster.run(begin_graph(ref, level.grid, start))
     workspace.advance(progress={"level": number, "iteration": 0})
     if before:
         _drop_state(workspace, level=number + 1)

@@ -28,11 +28,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from tests.benchmarks.memory import Sampler
-from tilestyle import pipeline, stages
+from tilestyle import levels, pipeline, stages
 from tilestyle.cluster.connect import connect
 from tilestyle.config import load_config
 from tilestyle.images.samples import sample
-from tilestyle.levels import _begin as begin
 from tilestyle.report.events import silent
 from tilestyle.store.workspace import Workspace
 
@@ -112,17 +111,18 @@ def ours(image: Path, folder: Path, told: Connection) -> None:
     config = load_config(
         None, ["solver.steps=0", "output.compression=deflate", "output.profile=archive"]
     )
-    record = pipeline.plan([image, style], config)
+    images = pipeline.all_images(image, [style], config)
+    record = pipeline.plan(images, config)
     workspace = Workspace.create(folder / "workspace", record)
     with connect(config.cluster) as cluster:
         told.send(START)
-        stages.ingest(workspace, pipeline.open_images([image, style], config.input), silent)
+        stages.ingest(workspace, pipeline.open_images(images, config.input), silent)
         told.send("ingest")
         stages.pyramid(workspace, cluster, silent)
         told.send("pyramid")
-        begin(workspace, cluster, 0)
+        levels.begin(workspace, cluster, 0)
         told.send("begin")
-    stages.export(workspace, folder / "ours.tif", config.output, silent)
+    stages.export(workspace, folder / "ours.tif", config.output, config.color, silent)
     told.send("export")
 
 

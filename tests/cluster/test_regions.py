@@ -204,17 +204,6 @@ def test_noise_depends_on_the_seed_alone(solve: Solve) -> None:
     assert np.abs(one - reseeded).mean() > 0.05
 
 
-def test_an_image_in_its_own_style_stays_itself(tmp_path: Path) -> None:
-    """On one level, whose start has all of it; finer levels make their strokes anew."""
-    picture = sample("strokes", 200, 150)
-    config = small_config("patch.core=null", "pyramid.coarsest=150")
-    summary = pipeline.run(picture, [picture], tmp_path / "a.tif", config)
-    workspace = Workspace.open(summary.workspace)
-    content = np.asarray(workspace.array("content/0")[:], np.float32) / np.float32(255)
-    assert np.array_equal(pixels(workspace), content)
-    assert summary.quality.objective == 0
-
-
 def test_a_run_starts_from_an_image(solve: Solve, tmp_path: Path) -> None:
     """From an image without any step of weight, the image comes out."""
     picture = tmp_path / "start.png"

@@ -14,6 +14,7 @@ from tilestyle.cluster import exact, tasks
 from tilestyle.cluster.level import LevelRef
 from tilestyle.cluster.records import locate, recorded
 from tilestyle.cluster.resources import Need, annotations
+from tilestyle.cluster.start import Start, begin_block, measure_start
 from tilestyle.store.workspace import BLOCK, blocks
 from tilestyle.style.color import add_sums
 
@@ -123,9 +124,19 @@ def edges_graph(ref: LevelRef, shape: tuple[int, int]) -> list[Any]:
     return [task(tasks.edge_block)(ref, box, measured) for box in boxes]
 
 
-def begin_graph(ref: LevelRef, grid: Grid, coarser: int) -> list[Any]:
+def start_graph(ref: LevelRef, grid: Grid, core: int, starts: Sequence[Start]) -> list[Any]:
+    """What f of each start is made of, measured on cores of this size."""
+    return [
+        tree_reduce(
+            task(merge), [task(measure_start, "GPU")(ref, core, p.index, start) for p in grid]
+        )
+        for start in starts
+    ]
+
+
+def begin_graph(ref: LevelRef, grid: Grid, start: Start) -> list[Any]:
     """X at iteration 0."""
-    return [task(tasks.begin_block)(ref, p.index, coarser) for p in grid]
+    return [task(begin_block)(ref, p.index, start) for p in grid]
 
 
 def color_graph(root: str, shapes: Mapping[str, tuple[int, int]]) -> list[Any]:
@@ -141,4 +152,5 @@ def color_graph(root: str, shapes: Mapping[str, tuple[int, int]]) -> list[Any]:
 
 def pyramid_graph(root: str, image: str, level: int, shape: tuple[int, int]) -> list[Any]:
     """One level of an image from the next finer one."""
-    return [task(tasks.reduce_block)(root, image, level, box) for box in blocks(shape, BLOCK)]
+    boxes = blocks(shape, BLOCK // 2)  # each is made from twice as much, and a little more
+    return [task(tasks.reduce_block)(root, image, level, box) for box in boxes]

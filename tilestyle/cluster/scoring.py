@@ -6,13 +6,14 @@ from typing import Any
 
 from tilestyle.admm.grid import Box, Grid
 from tilestyle.cluster.connect import Cluster
-from tilestyle.cluster.graph import parts_tree, task
+from tilestyle.cluster.graph import parts_tree, start_graph, task
 from tilestyle.cluster.level import Level, LevelRef, open_level
+from tilestyle.cluster.start import Start
 from tilestyle.report.scores import Profile, combine, profile
 from tilestyle.store.workspace import BLOCK, blocks
 
 CORE = 1024
-"""Side of what is measured at a time of an image that was solved as one patch, in pixels."""
+"""Side of what is measured at a time of an image that is solved as one patch, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,21 @@ def assess(cluster: Cluster, level: Level, t: int, grid: Grid | None = None) -> 
     return Quality(level.objective.value(mean).total, scores.seam, scores.detail)
 
 
+def better_start(cluster: Cluster, level: Level, starts: Sequence[Start]) -> Start:
+    """The start of the lowest f; the first of equals."""
+    core = _core(level)
+    measured = cluster.run(start_graph(level.ref, level.cores(core), core, starts))
+    values = [level.objective.value(mean).total for mean in measured]
+    return starts[values.index(min(values))]
+
+
+def _core(level: Level) -> int:
+    """Side of the cores that f is measured on."""
+    return min(level.config.patch.core or CORE, CORE)
+
+
 def _graph(level: Level, t: int) -> Sequence[Any]:
-    core = min(level.config.patch.core or CORE, CORE)
+    core = _core(level)
     parts = [task(_profile)(level.ref, t, box) for box in blocks(level.shape, BLOCK)]
     return [parts_tree(level.ref, t, level.cores(core), core), *parts]
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from tilestyle.admm import sharing
 from tilestyle.admm.consensus import Array, residuals, u_update, x_update
-from tilestyle.admm.grid import Box, Patch
+from tilestyle.admm.grid import Box, Grid, Patch
 from tilestyle.admm.sharing import Statistics
 from tilestyle.cluster.level import Level, LevelRef, open_level, patch_index
 from tilestyle.store.location import as_root
-from tilestyle.store.pyramid import expand, reduce
+from tilestyle.store.pyramid import reduce
 from tilestyle.store.workspace import Workspace, read_box, read_pixels
 from tilestyle.style.color import ColorSums, color_sums
 from tilestyle.style.edges import context, edge_energy, edge_mask, histogram, quantile
@@ -96,41 +96,6 @@ def _energy(level: Level, box: Box) -> Tensor:
     return energy[box.index(seen)]
 
 
-def begin_block(ref: LevelRef, block: int, coarser: int) -> int:
-    """X of one block at iteration 0: the coarser level's result, or the start at the coarsest.
-
-    Args:
-        ref: The level.
-        block: Index of the patch whose core is written.
-        coarser: Generation in which the coarser level ended; -1 at the coarsest level.
-    """
-    level = open_level(ref)
-    core = level.grid[block].core
-    if coarser < 0:
-        x = _start(level, core)
-    else:
-        below = open_level(LevelRef(ref.root, ref.run, ref.level + 1))
-        source = below.state("x", coarser)
-        x = expand(lambda b: read_box(source, b), below.shape, core)
-    level.state("x", 0)[(slice(None), *core.index())] = x
-    return core.height * core.width
-
-
-def _start(level: Level, core: Box) -> Array:
-    """What `solver.start` says, on a core of the coarsest level."""
-    solver = level.config.solver
-    if solver.start == "content":
-        return read_pixels(level.content, core)
-    if solver.start != "noise":
-        return level.guides.over("start").read(core)
-    # whole rows, so that a pixel's noise does not depend on the patches
-    rows = [
-        np.random.default_rng((solver.seed, y)).random((3, level.shape[1]), np.float32)
-        for y in range(core.y0, core.y1)
-    ]
-    return np.stack(rows, axis=1)[:, :, core.x0 : core.x1]
-
-
 def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
     """CF(X) weighted by the patch's window, free of the patch's border: see docs/adr/0004."""
     level = open_level(ref)
@@ -146,12 +111,16 @@ def measure_parts(ref: LevelRef, t: int, core: int | None, index: int) -> Statis
     """All that f(X) is made of, on one of the level's cores of a size; see `Level.cores`."""
     level = open_level(ref)
     cores = level.cores(core)
+    return parts(level, read_box(level.state("x", t), cores[index].box), cores, index)
+
+
+def parts(level: Level, x: Array, cores: Grid, index: int) -> Statistics:
+    """See `Objective.parts`; x lies on the box of the core."""
     where = cores[index]
-    x = level.tensor(read_box(level.state("x", t), where.box))
     content = level.tensor(read_pixels(level.content, where.box))
     window = level.tensor(cores.window(where))
     guides, edges = level.guide(where.box), level.edges(where.box)
-    return level.objective.parts(x, content, window, guides, edges)
+    return level.objective.parts(level.tensor(x), content, window, guides, edges)
 
 
 def z_update(ref: LevelRef, t: int, patch: int, mean: Statistics) -> Receipt:

@@ -1,9 +1,10 @@
 """Levels by halves: one kernel for every format that an image is published in."""
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tilestyle.admm.grid import Box
 from tilestyle.images.color import Pixels
@@ -40,9 +41,10 @@ def halve(pixels: Pixels) -> Pixels:
     _, height, width = pixels.shape
     if height % 2 or width % 2:
         pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    sums = pixels[:, ::2].astype(np.uint16 if pixels.dtype == np.uint8 else np.uint32)
+    wider = np.uint16 if pixels.dtype == np.uint8 else np.uint32
+    sums: NDArray[Any] = pixels[:, ::2].astype(wider)
     sums += pixels[:, 1::2]
-    fours = sums[..., ::2] + sums[..., 1::2]
+    fours: NDArray[Any] = sums[..., ::2] + sums[..., 1::2]
     fours += 2
     fours >>= 2
     return fours.astype(pixels.dtype)

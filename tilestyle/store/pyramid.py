@@ -46,14 +46,21 @@ def reduce(read: Read, shape: Shape, box: Box) -> NDArray[np.uint16]:
     Returns:
         (channels, height, width) of the box, uint16; an uint8 level is spread to 0 - 65535.
     """
-    pixels = read_around(
-        read, shape, Box(2 * box.y0 - 2, 2 * box.y1 + 1, 2 * box.x0 - 2, 2 * box.x1 + 1)
-    )
+    inside = _footprint(box) & Box(0, shape[0], 0, shape[1])
+    pixels = read(inside)
     reduced = np.empty((len(pixels), box.height, box.width), np.uint16)
-    for y in range(0, box.height, _STRIP):
-        rows = reduced[:, y : y + _STRIP]
-        rows[:] = _reduced(pixels[:, 2 * y : 2 * (y + rows.shape[1]) + 3])
+    for y in range(box.y0, box.y1, _STRIP):
+        rows = Box(y, min(y + _STRIP, box.y1), box.x0, box.x1)
+        seen = read_around(
+            lambda b: pixels[(slice(None), *b.index(inside))], shape, _footprint(rows)
+        )
+        reduced[(slice(None), *rows.index(box))] = _reduced(seen)
     return reduced
+
+
+def _footprint(box: Box) -> Box:
+    """What a box is made of, in pixels of the next finer level."""
+    return Box(2 * box.y0 - 2, 2 * box.y1 + 1, 2 * box.x0 - 2, 2 * box.x1 + 1)
 
 
 def _reduced(pixels: NDArray[Any]) -> NDArray[np.uint32]:

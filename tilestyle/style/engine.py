@@ -13,6 +13,8 @@ from tilestyle.style.objective import Objective
 
 Optimizer = Literal["adam", "lbfgs"]
 BETAS = (0.9, 0.99)
+SETTLED = 1e-10
+"""f below which only rounding is left of it, features agree to 1e-5: it is not chased."""
 HISTORY = 10
 """Pairs of steps and gradient changes that L-BFGS keeps."""
 
@@ -145,9 +147,10 @@ class PatchLoss:
         return total
 
     def gradient(self, z: Tensor) -> Tensor:
-        """Derivative of the loss by z."""
-        (found,) = torch.autograd.grad(self(z), z)
-        return found
+        """Derivative of the loss by z; zero where f is settled."""
+        loss = self(z)
+        (found,) = torch.autograd.grad(loss, z)
+        return found if loss >= SETTLED * self.pixels else torch.zeros_like(z)
 
 
 def adam(

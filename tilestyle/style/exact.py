@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from tilestyle.style.engine import SETTLED
 from tilestyle.style.losses import content_loss, variation
 from tilestyle.style.network import Features, Layer
 from tilestyle.style.objective import Objective, Parts, cells_key, content_key, edge_key
@@ -55,6 +56,8 @@ def gradient(
     """
     weights = objective.weights
     z = image.detach().requires_grad_(True)
+    if objective.value(measured).total < SETTLED:
+        return torch.zeros_like(z)
     features = objective.features(z)
     reference = objective.content_features(content)
     slopes = _slopes(objective, measured)
