@@ -67,7 +67,7 @@ def bytes_per_pixel(config: Config) -> float:
     float32. Masks of several regions come on top.
     """
     network = shared_network(config.network)
-    layers = weigh(config.loss, network, [(PROBE, PROBE)]).layers
+    layers = weigh(config, network, [(PROBE, PROBE)], 0, 1).layers
     image = torch.rand(3, PROBE, PROBE, device=pick_device(config.network.device))
     kept: dict[int, int] = {}
     alive = []
