@@ -71,7 +71,12 @@ def test_a_manifest_is_valid(document: dict[str, Any], operator: dict[str, Any])
         kubernetes_validate.validate(document, VERSION, strict=True)
         return
     schema = operator[document["kind"]]
-    schema["properties"] |= {"metadata": {"type": "object", "required": ["name"]}}
+    text = {"type": "string"}
+    schema["properties"] |= {
+        "apiVersion": text,
+        "kind": text,
+        "metadata": {"type": "object", "required": ["name"]},
+    }
     errors = Draft202012Validator(schema).iter_errors(document)
     assert [f"{e.json_path}: {e.message}" for e in errors] == []
     for spec in pods(document):

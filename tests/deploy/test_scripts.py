@@ -34,7 +34,7 @@ def test_a_script_is_clean(path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("path", (DEPLOY / "docker").iterdir(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((DEPLOY / "docker").iterdir()), ids=lambda path: path.name)
 def test_a_dockerfile_is_clean(path: Path) -> None:
     hadolint = Path(sys.executable).parent / "hadolint"
     done = subprocess.run([hadolint, path], capture_output=True, text=True)
