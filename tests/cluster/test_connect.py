@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -135,3 +138,36 @@ def test_what_is_missing_is_named(
         connect(ClusterConfig(kind=kind)),
     ):
         pass
+
+
+SLEEPER = """
+import sys
+from dask import delayed
+from tests.cluster.test_connect import nap
+from tilestyle.cluster import connect
+from tilestyle.config import Cluster
+
+if __name__ == "__main__":
+    connect.CONFIG["distributed.scheduler.worker-ttl"] = "1s"
+    with connect.connect(Cluster(kind=sys.argv[1], workers=1)) as cluster:
+        cluster.run([delayed(nap)(0)])
+        print("up", flush=True)
+        print(sum(cluster.run([delayed(nap)(i) for i in range(100)])))
+"""
+
+
+@pytest.mark.parametrize("kind", ["threads", "local"])
+def test_a_machine_that_sleeps_for_a_while(kind: str, tmp_path: Path) -> None:
+    script = tmp_path / "sleeper.py"
+    script.write_text(SLEEPER)
+    paths = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(script), kind]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=os.environ | paths, start_new_session=True, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.killpg(process.pid, signal.SIGCONT)
+        assert process.communicate(timeout=120) == (f"{sum(range(100))}\n", None)

@@ -140,18 +140,22 @@ def _owned(start: Callable[[ClusterConfig], Any], config: ClusterConfig) -> Iter
 
 def _local(config: ClusterConfig) -> LocalCluster:
     fit = min(len(os.sched_getaffinity(0)) // config.threads, MEMORY_LIMIT // WORKER_MEMORY)
-    return LocalCluster(
-        n_workers=config.workers or max(fit, 1),
-        threads_per_worker=1,
-        processes=config.kind == "local",
-        # all on loopback, threads too: their own protocol would open ports to the outside
-        protocol="tcp://",
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-        # a task's error reaches the caller; it need not be printed by the worker too
-        silence_logs=logging.CRITICAL,
-    )
+    processes = config.kind == "local"
+    # a thread is not started again: it must not be given up after the machine has slept
+    alone = {} if processes else {"distributed.scheduler.worker-ttl": None}
+    with dask.config.set(alone):
+        return LocalCluster(
+            n_workers=config.workers or max(fit, 1),
+            threads_per_worker=1,
+            processes=processes,
+            # all on loopback, threads too: their own protocol would open ports to the outside
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            # a task's error reaches the caller; it need not be printed by the worker too
+            silence_logs=logging.CRITICAL,
+        )
 
 
 @contextmanager

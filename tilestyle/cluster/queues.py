@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Security
+from distributed import Security, Status
 
 from tilestyle.cluster.tls import security
 from tilestyle.config import Cluster as ClusterConfig
@@ -56,6 +56,8 @@ def submitted(config: ClusterConfig) -> Any:
     try:
         _submit(cluster, config.workers or 1)
     except RuntimeError as error:
+        for job in cluster.workers.values():
+            job.status = Status.failed  # which close() asks of a job that never was
         cluster.close()
         reason = str(error).strip().splitlines()[-1]
         raise UserError(f"--cluster {config.kind}: no job could be submitted: {reason}") from error
