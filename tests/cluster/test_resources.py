@@ -17,7 +17,7 @@ RAN: defaultdict[str, set[str]] = defaultdict(set)
 """Keys of the tasks that a worker has run, by its name."""
 
 
-class Journal(WorkerPlugin):
+class Journal(WorkerPlugin):  # type: ignore[misc]
     """Keeps `RAN`."""
 
     def setup(self, worker: Worker) -> None:

@@ -65,7 +65,7 @@ def test_all_gpus_of_a_machine_make_the_picture_of_the_cpu(tmp_path: Path, gpus:
 
 
 def test_a_worker_that_dies_on_a_gpu_is_replaced(tmp_path: Path, gpus: str) -> None:
-    killed = []
+    killed: list[int] = []
 
     def kill_once(event: Event) -> None:
         if isinstance(event, IterationDone) and not killed:

@@ -45,7 +45,8 @@ class Slurm:
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=60, **options
         )
-        return done.stdout.strip()
+        said: str = done.stdout
+        return said.strip()
 
     def jobs(self) -> list[str]:
         """Ids of all jobs that wait or run."""

@@ -17,7 +17,7 @@ from tilestyle.cli import cli
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-TILESTYLE = Path(sys.executable).parent / "tilestyle"
+TILESTYLE = str(Path(sys.executable).parent / "tilestyle")
 CONFIG = {
     "pyramid": {"coarsest": 100},
     "patch": {"core": 128, "overlap": 32, "blend": 16},
@@ -86,11 +86,10 @@ def submit(slurm: Slurm, job: Job) -> str:
     options = ["--ntasks=2", "--cpus-per-task=1", "--mem-per-cpu=900M", "--signal=B:TERM@60"]
     log = f"--output={job.folder / 'log'}"
     script = ROOT / "deploy" / "slurm" / "tilestyle.sbatch"
-    where = {"TILESTYLE_BIN": str(TILESTYLE.parent), "TILESTYLE_INTERFACE": "lo"}
+    where = {"TILESTYLE_BIN": str(Path(TILESTYLE).parent), "TILESTYLE_INTERFACE": "lo"}
     rest = [*job.images, str(job.output), "--config", job.config]
-    return slurm.run(
-        *("sbatch", "--parsable", *options, log, script, *rest), cwd=ROOT, env=os.environ | where
-    )
+    command: list[str | Path] = ["sbatch", "--parsable", *options, log, script, *rest]
+    return slurm.run(*command, cwd=ROOT, env=os.environ | where)
 
 
 def finish(slurm: Slurm, job: Job, number: str) -> dict[str, str]:
