@@ -205,10 +205,11 @@ def test_noise_depends_on_the_seed_alone(solve: Solve) -> None:
 
 
 def test_a_run_starts_from_an_image(solve: Solve, tmp_path: Path) -> None:
-    """From an image without any step of weight, the image comes out."""
+    """Of the coarsest level, here the only one; without any step of weight the image comes out."""
     picture = tmp_path / "start.png"
     Image.fromarray(np.full((50, 75, 3), (10, 120, 200), np.uint8)).save(picture)
-    workspace = solve("run", f"solver.start={picture}", "solver.steps=[1]", "solver.rate=1e-6")
+    still = ("solver.steps=[1]", "solver.rate=1e-6", "pyramid.coarsest=200")
+    workspace = solve("run", f"solver.start={picture}", *still)
     away = pixels(workspace) - np.array([10, 120, 200])[:, None, None] / 255
     assert np.abs(away).max() < 1e-4
 
