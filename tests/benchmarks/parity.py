@@ -24,6 +24,7 @@ from tests.benchmarks.weights import random_vgg19
 from tilestyle.cluster.connect import WORKER_ENVIRONMENT
 from tilestyle.config import Config, load_config
 from tilestyle.report.scores import combine
+from tilestyle.style.engine import SETTLED
 
 SMALL_VGG = DATA / "weights" / "vgg19-small16x.pth"
 COLUMNS = (
@@ -159,7 +160,8 @@ def compare(cases: list[Case], folder: Path, jobs: int) -> Iterator[tuple[str, l
 
 def _row(case: Case, run: str, tiled: Figures, whole: Figures) -> tuple[str, list[str]]:
     ours, theirs = (combine(figures.profiles, tiled.grid) for figures in (tiled, whole))
-    objective = tiled.objective / whole.objective
+    # below SETTLED there is nothing but rounding, which has no ratio
+    objective = max(tiled.objective, SETTLED) / max(whole.objective, SETTLED)
     seam, detail = ours.seam / theirs.seam, ours.detail / theirs.detail
     goals = {
         "objective": objective <= case.objective[run],
@@ -172,7 +174,7 @@ def _row(case: Case, run: str, tiled: Figures, whole: Figures) -> tuple[str, lis
         f"| {tiled.read:.0f} | {tiled.written:.0f} |"
     )
     if case.images.content == case.images.style:
-        row += f" PSNR {tiled.psnr:.1f} dB, whole {whole.psnr:.1f}; f {tiled.objective:.5f}"
+        row += f" PSNR {tiled.psnr:.1f} dB, whole {whole.psnr:.1f}; f {tiled.objective:.0e}, {whole.objective:.0e}"
     return row, [f"{case.name}, {run}: {goal}" for goal, met in goals.items() if not met]
 
 
