@@ -174,7 +174,7 @@ def _row(case: Case, run: str, tiled: Figures, whole: Figures) -> tuple[str, lis
         f"| {tiled.read:.0f} | {tiled.written:.0f} |"
     )
     if case.images.content == case.images.style:
-        row += f" PSNR {tiled.psnr:.1f} dB, whole {whole.psnr:.1f}; f {tiled.objective:.0e}, {whole.objective:.0e}"
+        row += f" PSNR {tiled.psnr:.1f} dB, whole {whole.psnr:.1f}; f {tiled.objective:.0e}"
     return row, [f"{case.name}, {run}: {goal}" for goal, met in goals.items() if not met]
 
 
