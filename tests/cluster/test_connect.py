@@ -15,7 +15,7 @@ from dask import delayed
 from distributed import LocalCluster
 
 from tilestyle.cluster import connect as connect_module
-from tilestyle.cluster.connect import connect
+from tilestyle.cluster.connect import CONFIG, connect
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
 from tilestyle.store.lock import hold
@@ -138,6 +138,17 @@ def test_what_is_missing_is_named(
         connect(ClusterConfig(kind=kind)),
     ):
         pass
+
+
+def test_a_worker_whose_nanny_gives_up_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONFIG, "distributed.deploy.lost-worker-timeout", "1s")
+    with connect(ClusterConfig(kind="local", workers=1)) as cluster:
+        nanny = cluster.client.cluster.workers[0]
+        nanny.auto_restart = False
+        (pid,) = cluster.client.run(os.getpid).values()
+        os.kill(pid, signal.SIGKILL)
+        assert cluster.run([delayed(nap)(7)]) == [7]
+        assert list(cluster.client.run(os.getpid).values()) != [pid]
 
 
 SLEEPER = """

@@ -46,6 +46,8 @@ CONFIG = {
     # before they are read from their records: hence no retries (distributed.comm.retry) on top
     "distributed.comm.timeouts.connect": "30s",
     "distributed.comm.timeouts.tcp": "60s",
+    # a worker takes long to start on a busy machine; only then is its nanny given up
+    "distributed.deploy.lost-worker-timeout": "2 minutes",
     # its sys._current_frames can deadlock with the garbage collector (CPython's gh-106883)
     "distributed.worker.profile.enabled": False,
     # back-pressure: ready tasks wait at the scheduler, a worker has one or two
@@ -126,9 +128,13 @@ def connect(config: ClusterConfig) -> Iterator[Cluster]:
 
 
 def _owned(start: Callable[[ClusterConfig], Any], config: ClusterConfig) -> Iterator[Cluster]:
-    """A cluster that ends with the context."""
+    """A cluster that ends with the context; as long, what it has lost is started again."""
     with _interrupt_ignored():
         cluster = start(config)
+    workers = len(cluster.worker_spec)
+    # a nanny starts its worker again, unless it fails at that; nobody but this starts a nanny, or a
+    # job, again: without a range to choose from, to adapt does nothing else
+    cluster.adapt(minimum=workers, maximum=workers)
     with cluster, Client(cluster) as client:
         try:
             client.wait_for_workers(1, timeout=QUIET)

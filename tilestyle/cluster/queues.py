@@ -65,9 +65,8 @@ def submitted(config: ClusterConfig) -> Any:
 
 
 def _submit(cluster: Any, jobs: int) -> None:
-    """Submit the jobs, and keep their number up."""
+    """Submit the jobs."""
     # not by scale(): that leaves what goes wrong to the log
     for _ in range(jobs):
         cluster.worker_spec.update(cluster.new_worker_spec())
     cluster.sync(cluster._correct_state)
-    cluster.adapt(minimum=jobs, maximum=jobs)
