@@ -1,0 +1,109 @@
+"""Fig. 1, what the method does; Fig. 3, edges that are kept without weakening the style."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.figures_page import Section, table
+from tests.benchmarks.figures_plates import crop, write_plate
+from tests.benchmarks.figures_runs import Place, Run, networks, solve
+from tests.benchmarks.figures_scores import edge_fidelity
+from tilestyle.config import KEPT_EDGES
+
+WIDTH, HEIGHT = 768, 512
+STEPS = ("patch.core=null", "solver.steps=100", "solver.min_steps=25")
+CLEARLY = 0.5
+"""Goal: the part of what fidelity lacks of 1 without edges that is left with them, at most."""
+HARM = 1.05
+"""Goal: the style loss with edges over that without, at most."""
+
+
+def run(place: Place, kind: str, network: tuple[str, ...], name: str, strength: float) -> Run:
+    """Content and style of a kind, with edges kept that much."""
+    width, height = place.pixels(WIDTH), place.pixels(HEIGHT)
+    content, style = place.content(kind, width, height), place.style(kind, width, height)
+    options = (*network, *STEPS, f"edges.strength={strength}")
+    return solve(place, f"edges-{kind}-{name}-{strength:g}", content, [style], *options)
+
+
+def pair(place: Place, plates: Path) -> Section:
+    """Fig. 1."""
+    name, network = next(networks())
+    plain = run(place, "sample", network, name, 0)
+    panels = [("content", plain.content), ("style", plain.style()), ("result", plain.result)]
+    write_plate(plates / "figure-1.png", [panels])
+    section = Section("figure-1", "Fig. 1: content, style, result")
+    gone = plain.style_term() / _style_of_content(plain)
+    fidelity = edge_fidelity(plain.content, plain.result)
+    section.text = [
+        f"The result's style loss is {gone:.4f} of the content's own, while the correlation of its "
+        f"gradients with the content's at the strongest edges is {fidelity:.2f}.",
+        "![content, style and result](figures/figure-1.png)",
+    ]
+    section.expect(gone < 0.1, "the result is hardly nearer to the style than the content is")
+    return section
+
+
+def _style_of_content(run: Run) -> float:
+    untouched = Run(run.workspace, [])
+    untouched.__dict__["result"] = run.content
+    return untouched.style_term()
+
+
+def edges(place: Place, plates: Path) -> Section:
+    """Fig. 3."""
+    section = Section("figure-3", "Fig. 3: edges are kept, the style is not weakened")
+    rows = []
+    for kind in place.kinds:
+        for name, network in networks():
+            plain, kept = (run(place, kind, network, name, s) for s in (0, KEPT_EDGES))
+            before, after = (edge_fidelity(plain.content, r.result) for r in (plain, kept))
+            harm = kept.style_term(plain) / plain.style_term()
+            rows.append((kind, name, f"{before:.3f}", f"{after:.3f}", f"{harm:.3f}"))
+            which = f"{kind}, {name}"
+            section.expect(
+                1 - after <= CLEARLY * (1 - before),
+                f"fidelity rises by {after - before:.3f} alone ({which})",
+            )
+            section.expect(harm <= HARM, f"the style loss is {harm:.3f} times as large ({which})")
+            _plate(_folder(place, kind, plates) / f"figure-3-{name}.png", plain, kept)
+    columns = ("images", "network", "fidelity without", "with", "style loss, ratio")
+    section.text = [
+        f"`--edges` (`edges.strength={KEPT_EDGES:g}`) against none. Fidelity is the correlation of "
+        "the luma's gradients of result and content on the content's strongest edges (a tenth of "
+        "the picture); the style loss is that of the run without edges, on the whole picture. "
+        f"Goals: at least half of what fidelity lacks of 1 is gained; at most {HARM:g}.",
+        table(columns, rows),
+        *(
+            f"![{name}: without and with edges](figures/figure-3-{name}.png)"
+            for name, _ in networks()
+        ),
+    ]
+    return section
+
+
+def _folder(place: Place, kind: str, plates: Path) -> Path:
+    """Of a plate: what is made of photographs is not for the docs."""
+    return plates if kind == "sample" else place.runs / kind
+
+
+def _plate(path: Path, plain: Run, kept: Run) -> None:
+    """Content, without and with edges; below, a part of each, enlarged."""
+    named = {"content": plain.content, "without edges": plain.result, "with": kept.result}
+    side = plain.level.shape[0] // 3
+    y, x = _busiest(plain, side)
+    row = list(named.items())
+    parts = [(f"{name}, enlarged", crop(p, y + side // 2, x + side // 2, side)) for name, p in row]
+    write_plate(path, [row, parts])
+
+
+def _busiest(run: Run, side: int) -> tuple[int, int]:
+    """The corner of the square of the content with most contrast, on a grid of half squares."""
+    height, width = run.level.shape
+    places = [
+        (y, x)
+        for y in range(0, height - side + 1, side // 2)
+        for x in range(0, width - side + 1, side // 2)
+    ]
+    contrast = [np.diff(run.content[:, y : y + side, x : x + side]).std() for y, x in places]
+    return places[int(np.argmax(contrast))]
