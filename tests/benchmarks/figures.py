@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.figures [--fast] [--only 3] [--keep FOLDER]
 
-Plates are of images painted by code. With photographs, paintings and the small trained VGG in
-../shared/data the numbers are of these, too; their plates stay in the folder of the runs. Each
-figure's section is written into docs/results.md as soon as it is there. With --keep, what is there
-already is not run again. Fails where a claim does not hold.
+Plates are of images painted by code, by the network that is code alone. With photographs, paintings
+and the small trained VGG in ../shared/data the numbers are of these, too; their plates stay in the
+folder of the runs. Each figure's section is written into docs/results.md as soon as it is there.
+With --keep, what is there already is not run again. Fails where a claim does not hold.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.benchmarks.figures_runs import Place
 from tests.benchmarks.figures_scales import run_time, scales
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-FIGURES: dict[str, Callable[[Place, Path], Section]] = {
+FIGURES: dict[str, Callable[[Place], Section]] = {
     "1": pair,
     "3": edges,
     "4": regions,
@@ -42,7 +42,8 @@ def main() -> None:
     arguments = parser.parse_args()
     missed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(arguments.keep or Path(folder), arguments.fast)
+        runs = arguments.keep or Path(folder)
+        place = Place(runs, arguments.docs / "figures", arguments.fast)
         place.runs.mkdir(parents=True, exist_ok=True)
         for name in arguments.only:
             missed += _make(FIGURES[name], place, arguments.docs)
@@ -50,8 +51,8 @@ def main() -> None:
     sys.exit(bool(missed))
 
 
-def _make(figure: Callable[[Place, Path], Section], place: Place, docs: Path) -> list[str]:
-    section = figure(place, docs / "figures")
+def _make(figure: Callable[[Place], Section], place: Place, docs: Path) -> list[str]:
+    section = figure(place)
     body = section.markdown("make figures FAST=1" if place.fast else "make figures")
     update(docs / "results.md", section.name, body)
     print(f"{body}\n", flush=True)

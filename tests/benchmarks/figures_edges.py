@@ -11,7 +11,7 @@ from tests.benchmarks.figures_scores import edge_fidelity
 from tilestyle.config import KEPT_EDGES
 
 WIDTH, HEIGHT = 768, 512
-STEPS = ("patch.core=null", "solver.steps=100", "solver.min_steps=25")
+STEPS, LEAST = 100, 25
 CLEARLY = 0.5
 """Goal: the part of what fidelity lacks of 1 without edges that is left with them, at most."""
 HARM = 1.05
@@ -22,16 +22,22 @@ def run(place: Place, kind: str, network: tuple[str, ...], name: str, strength: 
     """Content and style of a kind, with edges kept that much."""
     width, height = place.pixels(WIDTH), place.pixels(HEIGHT)
     content, style = place.content(kind, width, height), place.style(kind, width, height)
-    options = (*network, *STEPS, f"edges.strength={strength}")
+    options = (*network, *whole(place), f"edges.strength={strength}")
     return solve(place, f"edges-{kind}-{name}-{strength:g}", content, [style], *options)
 
 
-def pair(place: Place, plates: Path) -> Section:
+def whole(place: Place) -> tuple[str, ...]:
+    """Options of a run on the whole image."""
+    steps, least = place.steps(STEPS), place.steps(LEAST)
+    return ("patch.core=null", f"solver.steps={steps}", f"solver.min_steps={least}")
+
+
+def pair(place: Place) -> Section:
     """Fig. 1."""
     name, network = next(networks())
     plain = run(place, "sample", network, name, 0)
     panels = [("content", plain.content), ("style", plain.style()), ("result", plain.result)]
-    write_plate(plates / "figure-1.png", [panels])
+    write_plate(place.plate("figure-1", name), [panels])
     section = Section("figure-1", "Fig. 1: content, style, result")
     gone = plain.style_term() / _style_of_content(plain)
     fidelity = edge_fidelity(plain.content, plain.result)
@@ -50,7 +56,7 @@ def _style_of_content(run: Run) -> float:
     return untouched.style_term()
 
 
-def edges(place: Place, plates: Path) -> Section:
+def edges(place: Place) -> Section:
     """Fig. 3."""
     section = Section("figure-3", "Fig. 3: edges are kept, the style is not weakened")
     rows = []
@@ -66,7 +72,7 @@ def edges(place: Place, plates: Path) -> Section:
                 f"fidelity rises by {after - before:.3f} alone ({which})",
             )
             section.expect(harm <= HARM, f"the style loss is {harm:.3f} times as large ({which})")
-            _plate(_folder(place, kind, plates) / f"figure-3-{name}.png", plain, kept)
+            _plate(place.plate("figure-3", name, kind), plain, kept)
     columns = ("images", "network", "fidelity without", "with", "style loss, ratio")
     section.text = [
         f"`--edges` (`edges.strength={KEPT_EDGES:g}`) against none. Fidelity is the correlation of "
@@ -74,17 +80,9 @@ def edges(place: Place, plates: Path) -> Section:
         "the picture); the style loss is that of the run without edges, on the whole picture. "
         f"Goals: at least half of what fidelity lacks of 1 is gained; at most {HARM:g}.",
         table(columns, rows),
-        *(
-            f"![{name}: without and with edges](figures/figure-3-{name}.png)"
-            for name, _ in networks()
-        ),
+        "![without and with edges](figures/figure-3.png)",
     ]
     return section
-
-
-def _folder(place: Place, kind: str, plates: Path) -> Path:
-    """Of a plate: what is made of photographs is not for the docs."""
-    return plates if kind == "sample" else place.runs / kind
 
 
 def _plate(path: Path, plain: Run, kept: Run) -> None:

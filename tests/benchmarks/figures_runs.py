@@ -25,6 +25,8 @@ Array = NDArray[np.float32]
 
 SMALL_VGG = DATA / "weights" / "vgg19-small16x.pth"
 ALONE = ("cluster.kind=threads", "cluster.workers=1")
+CODE = "scattering"
+"""The network that is code alone."""
 STYLES = {"sample": ("strokes", "mosaic"), "photograph": ("starry_night", "the_scream")}
 
 
@@ -34,15 +36,27 @@ class Place:
 
     Attributes:
         runs: Inputs, results and workspaces; what is there already is not run again.
-        fast: Whether all is half as large.
+        plates: Plates of what is made by code alone; others lie with the runs.
+        fast: Whether all is half as large, and takes fewer steps.
     """
 
     runs: Path
+    plates: Path
     fast: bool
+
+    def plate(self, name: str, network: str, kind: str = "sample") -> Path:
+        """The file of a plate, by what its pictures were made from."""
+        if kind == "sample" and network == CODE:
+            return self.plates / f"{name}.png"
+        return self.runs / f"{name}-{kind}-{network}.png"
 
     def pixels(self, side: int) -> int:
         """A side of the full size, in pixels of this one."""
         return side // 2 if self.fast else side
+
+    def steps(self, full: int) -> int:
+        """Steps of a full run, as this one takes them."""
+        return full * 6 // 10 if self.fast else full
 
     @property
     def kinds(self) -> list[str]:
