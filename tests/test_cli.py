@@ -349,9 +349,9 @@ def test_preserved_colours_come_out_as_they_went_in(tilestyle: Tilestyle, tmp_pa
 
 
 SHORT_FORMS = {
-    "--edges": ["edges.strength=0.3"],
+    "--edges": ["edges.strength=0.1"],
     "--edges 0.7": ["edges.strength=0.7"],
-    "--edge-mask m.png": ["edges.mask=m.png", "edges.strength=0.3"],
+    "--edge-mask m.png": ["edges.mask=m.png", "edges.strength=0.1"],
     "--edge-mask m.png --set edges.strength=0.2": ["edges.mask=m.png", "edges.strength=0.2"],
     "--edge-mask m.png --edges 0": ["edges.mask=m.png"],
     "--mask m.png": ["style.masks=[m.png]"],

@@ -25,7 +25,7 @@ def _odd(value: int) -> int:
 Weight = Annotated[float, Field(ge=0)]
 Steps = Annotated[int, Field(ge=0)]
 
-KEPT_EDGES = 0.3
+KEPT_EDGES = 0.1
 """The `edges.strength` to begin with, that of `tilestyle run --edges`: edges stay, and the
 style does not suffer; measured in docs/results.md."""
 
@@ -115,7 +115,7 @@ class Edges(_Section):
     """Edges of the content; see docs/adr/0020."""
 
     strength: Weight = 0.0
-    """How much edges are kept: weight of the content's finest layers there. 0: not at all; 0.3 is a
+    """How much edges are kept: weight of the content's finest layers there. 0: not at all; 0.1 is a
     good beginning."""
     weight: Weight | None = None
     """Eq. (2) to the letter: edges are a region of their own, and this is the weight of its style

@@ -39,7 +39,7 @@ def pair(place: Place) -> Section:
     panels = [("content", plain.content), ("style", plain.style()), ("result", plain.result)]
     write_plate(place.plate("figure-1", name), [panels])
     section = Section("figure-1", "Fig. 1: content, style, result")
-    gone = plain.style_term() / _style_of_content(plain)
+    gone = plain.style_term(plain.result) / plain.style_term(plain.content)
     fidelity = edge_fidelity(plain.content, plain.result)
     section.text = [
         f"The result's style loss is {gone:.4f} of the content's own, while the correlation of its "
@@ -50,12 +50,6 @@ def pair(place: Place) -> Section:
     return section
 
 
-def _style_of_content(run: Run) -> float:
-    untouched = Run(run.workspace, [])
-    untouched.__dict__["result"] = run.content
-    return untouched.style_term()
-
-
 def edges(place: Place) -> Section:
     """Fig. 3."""
     section = Section("figure-3", "Fig. 3: edges are kept, the style is not weakened")
@@ -64,7 +58,7 @@ def edges(place: Place) -> Section:
         for name, network in networks():
             plain, kept = (run(place, kind, network, name, s) for s in (0, KEPT_EDGES))
             before, after = (edge_fidelity(plain.content, r.result) for r in (plain, kept))
-            harm = kept.style_term(plain) / plain.style_term()
+            harm = plain.style_term(kept.result) / plain.style_term(plain.result)
             rows.append((kind, name, f"{before:.3f}", f"{after:.3f}", f"{harm:.3f}"))
             which = f"{kind}, {name}"
             section.expect(

@@ -156,10 +156,10 @@ class Run:
         assert guides is not None
         return np.ascontiguousarray(guides[0])
 
-    def style_term(self, judge: "Run | None" = None) -> float:
-        """The style term of X on the whole image, as the run `judge` has it; None: this one."""
-        objective = (judge or self).level.objective
-        features = objective.style_features(torch.from_numpy(self.result))
+    def style_term(self, image: Array) -> float:
+        """The style term of a whole image, as this run of one style has it."""
+        objective = self.level.objective
+        features = objective.style_features(torch.from_numpy(image))
         return float(objective.style_term(objective.grams(features)))
 
     @property
