@@ -16,6 +16,7 @@ from tilestyle import pipeline, stages
 from tilestyle.admm.grid import Box
 from tilestyle.cluster.level import Level
 from tilestyle.config import load_config
+from tilestyle.images import srgb_profile
 from tilestyle.images.samples import sample, save
 from tilestyle.levels import level_ref
 from tilestyle.report.scores import Scores, score_image
@@ -71,7 +72,7 @@ class Place:
         if kind == "sample":
             save(sample("content", width, height), path)
         else:
-            _fill(DATA / "content" / "tubingen.jpg", width, height).save(path)
+            _fill(DATA / "content" / "tubingen.jpg", width, height, path)
         return path
 
     def style(self, kind: str, width: int, height: int, which: int = 0) -> Path:
@@ -83,7 +84,7 @@ class Place:
         if kind == "sample":
             save(sample(name, width, height), path)
         else:
-            _fill(DATA / "style" / f"{name}.jpg", width, height).save(path)
+            _fill(DATA / "style" / f"{name}.jpg", width, height, path)
         return path
 
     def mask(self, width: int, height: int) -> Path:
@@ -95,14 +96,16 @@ class Place:
         return path
 
 
-def _fill(path: Path, width: int, height: int) -> Image.Image:
-    """The middle of a picture at a size."""
-    image = Image.open(path).convert("RGB")
+def _fill(source: Path, width: int, height: int, path: Path) -> None:
+    """Write the middle of a picture at a size."""
+    image = Image.open(source).convert("RGB")
     factor = max(width / image.width, height / image.height)
     wide, high = width / factor, height / factor
     left, top = (image.width - wide) / 2, (image.height - high) / 2
     box = (left, top, left + wide, top + high)
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    image.resize((width, height), Image.Resampling.LANCZOS, box=box).save(
+        path, icc_profile=srgb_profile()
+    )
 
 
 def networks() -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -117,13 +117,19 @@ def run_time(place: Place) -> Section:
             rows.append((f"{kind}, {name}", *_race(large, pyramid)))
             section.expect(rows[-1][4] != "never", f"the pyramid takes longer ({kind}, {name})")
     columns = ("images, network", "f at one scale", "steps", "s", "pyramid: steps of the finest")
+    sizes = _by_size(place)
+    whole, cut = sizes[-1][2:]
+    section.expect(cut <= whole, f"a step on patches takes {cut / whole:.2f} times as long")
     section.text = [
         "To the f that one scale has at its end, on the finest level's objective: steps and "
         "seconds, those of the coarser levels included.",
         table((*columns, "s"), rows),
         "Seconds for a megapixel and step, one level, one thread, scattering, whole image and "
         f"patches of {CORE} px with 64 px more on each side. The machine was shared.",
-        table(("size", "Mpx", "whole image", "patches"), _by_size(place)),
+        table(
+            ("size", "whole image", "patches"),
+            [(f"{w} x {h}", *numbers(seconds, ".2f")) for w, h, *seconds in sizes],
+        ),
     ]
     return section
 
@@ -140,22 +146,19 @@ def _race(large: Run, pyramid: Run) -> tuple[str, str, str, str, str]:
     return start[0], start[1], start[2], str(taken), f"{seconds:.0f}"
 
 
-def _by_size(place: Place) -> list[tuple[str, ...]]:
-    rows = []
-    for width, height in SIZES[: -1 if place.fast else None]:
-        content = place.content("sample", width, height)
-        style = place.style("sample", *SIZES[0])
-        megapixels = width * height / 1e6
-        options = ("solver.steps=[4]", f"pyramid.coarsest={height}")
-        seconds = [
-            _typical(
-                solve(place, f"time-{width}-{core}", content, [style], *options, core).finest()
-            )
-            / megapixels
-            for core in ("patch.core=null", f"patch.core={CORE}")
-        ]
-        rows.append((f"{width} x {height}", f"{megapixels:.2f}", *numbers(seconds, ".2f")))
-    return rows
+def _by_size(place: Place) -> list[tuple[int, int, float, float]]:
+    """Width, height, and seconds for a megapixel and step: on the whole image, on patches."""
+    return [
+        (*size, _pace(place, *size, "patch.core=null"), _pace(place, *size, f"patch.core={CORE}"))
+        for size in SIZES[: -1 if place.fast else None]
+    ]
+
+
+def _pace(place: Place, width: int, height: int, core: str) -> float:
+    content, style = place.content("sample", width, height), place.style("sample", *SIZES[0])
+    options = ("solver.steps=[4]", f"pyramid.coarsest={height}", core)
+    run = solve(place, f"time-{width}-{core}", content, [style], *options)
+    return _typical(run.finest()) / (width * height / 1e6)
 
 
 def _typical(steps: list[dict[str, Any]]) -> float:
