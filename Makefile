@@ -112,9 +112,10 @@ bench-print: $(READY) ## A gigapixel in, and out as a TIFF: memory, and time aga
 study: $(READY) ## Variants of ADMM against the whole image, with plots
 	$(BIN)/python -m tests.benchmarks.study --plots out/study
 
-# FAST=1: pictures of half the side, in minutes.
+# FAST=1: pictures of half the side, in minutes. DATA=0: as where there are no photographs.
+FIGURES := $(if $(FAST),--fast) $(if $(filter 0,$(DATA)),--no-data)
 figures: $(READY) ## The report's figures: plates in docs/figures/, numbers in docs/results.md
-	$(BIN)/python -m tests.benchmarks.figures --keep out/figures$(if $(FAST),-fast --fast)
+	$(BIN)/python -m tests.benchmarks.figures --keep out/figures$(if $(FAST),-fast) $(FIGURES)
 
 clean: ## Remove what was made: out/, caches, .venv
 	rm -rf out node_modules $(PAGE)/openseadragon* $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,6 +1,6 @@
 """The report's figures, made again: plates, and the numbers that carry each claim.
 
-    python -m tests.benchmarks.figures [--fast] [--only 3] [--keep FOLDER]
+    python -m tests.benchmarks.figures [--fast] [--no-data] [--only 3] [--keep FOLDER]
 
 Plates are of images painted by code, by the network that is code alone. With photographs, paintings
 and the small trained VGG in ../shared/data the numbers are of these, too; their plates stay in the
@@ -36,6 +36,7 @@ def main() -> None:
     """Print each section as it is written, then what does not hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="pictures of half the side")
+    parser.add_argument("--no-data", action="store_true", help="images and network of code alone")
     parser.add_argument("--only", nargs="*", default=list(FIGURES), choices=list(FIGURES))
     parser.add_argument("--keep", type=Path, help="keep results and workspaces here")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where results.md is")
@@ -43,7 +44,7 @@ def main() -> None:
     missed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         runs = arguments.keep or Path(folder)
-        place = Place(runs, arguments.docs / "figures", arguments.fast)
+        place = Place(runs, arguments.docs / "figures", arguments.fast, not arguments.no_data)
         place.runs.mkdir(parents=True, exist_ok=True)
         for name in arguments.only:
             missed += _make(FIGURES[name], place, arguments.docs)
@@ -53,7 +54,8 @@ def main() -> None:
 
 def _make(figure: Callable[[Place], Section], place: Place, docs: Path) -> list[str]:
     section = figure(place)
-    body = section.markdown("make figures FAST=1" if place.fast else "make figures")
+    flags = (" FAST=1" if place.fast else "") + ("" if place.data else " DATA=0")
+    body = section.markdown(f"make figures{flags}")
     update(docs / "results.md", section.name, body)
     print(f"{body}\n", flush=True)
     return section.missed

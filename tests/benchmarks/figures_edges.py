@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.benchmarks.figures_page import Section, table
 from tests.benchmarks.figures_plates import crop, write_plate
-from tests.benchmarks.figures_runs import Place, Run, networks, solve
+from tests.benchmarks.figures_runs import Place, Run, solve
 from tests.benchmarks.figures_scores import edge_fidelity
 from tilestyle.config import KEPT_EDGES
 
@@ -34,7 +34,7 @@ def whole(place: Place) -> tuple[str, ...]:
 
 def pair(place: Place) -> Section:
     """Fig. 1."""
-    name, network = next(networks())
+    name, network = next(place.networks())
     plain = run(place, "sample", network, name, 0)
     panels = [("content", plain.content), ("style", plain.style()), ("result", plain.result)]
     write_plate(place.plate("figure-1", name), [panels])
@@ -55,7 +55,7 @@ def edges(place: Place) -> Section:
     section = Section("figure-3", "Fig. 3: edges are kept, the style is not weakened")
     rows = []
     for kind in place.kinds:
-        for name, network in networks():
+        for name, network in place.networks():
             plain, kept = (run(place, kind, network, name, s) for s in (0, KEPT_EDGES))
             before, after = (edge_fidelity(plain.content, r.result) for r in (plain, kept))
             harm = plain.style_term(kept.result) / plain.style_term(plain.result)

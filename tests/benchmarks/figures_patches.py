@@ -4,11 +4,11 @@ from pathlib import Path
 
 from tests.benchmarks.figures_page import Section, table
 from tests.benchmarks.figures_plates import crop, write_plate
-from tests.benchmarks.figures_runs import Place, Run, networks, solve
+from tests.benchmarks.figures_runs import Place, Run, solve
 from tilestyle.config import KEPT_EDGES
 
 WIDTH, HEIGHT, CORE, OVERLAP = 1536, 1024, 256, 64
-STEPS, LEAST = 30, 10
+STEPS, LEAST = 20, 6
 OBJECTIVE, SEAM, DETAIL = 1.01, 0.02, 0.97
 """Goals: at most; how far from 1 at most; at least."""
 
@@ -29,7 +29,7 @@ def patches(place: Place) -> Section:
     rows = []
     side, overlap = place.pixels(CORE), place.pixels(OVERLAP)
     cut = (f"patch.core={side}", f"patch.overlap={overlap}")
-    for name, network in networks():
+    for name, network in place.networks():
         for case, (styles, options) in cases(place).items():
             stem = f"patches-{name}-{case}"
             whole, tiled = (

@@ -59,6 +59,7 @@ def write_curves(path: Path, title: str, curves: Mapping[str, Sequence[float]], 
     for name, values in curves.items():
         axes.plot(range(len(values)), values, "o-", markersize=4, label=name)
     axes.set_yscale("log")
+    axes.set_xticks(range(max(map(len, curves.values()))))
     axes.set_xlabel("octave, finest first")
     axes.set_ylabel(unit)
     axes.set_title(title, fontsize=10)

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.benchmarks.figures_edges import whole
 from tests.benchmarks.figures_page import Section, table
 from tests.benchmarks.figures_plates import write_plate
-from tests.benchmarks.figures_runs import Place, Run, networks, solve
+from tests.benchmarks.figures_runs import Place, Run, solve
 from tests.benchmarks.figures_scores import style_by_octave
 
 WIDTH, HEIGHT = 768, 512
@@ -17,7 +17,7 @@ def regions(place: Place) -> Section:
     section = Section("figure-4", "Fig. 4: two styles merge in one picture")
     rows = []
     for kind in place.kinds:
-        for name, network in networks():
+        for name, network in place.networks():
             run = _run(place, kind, network, name)
             for region in (0, 1):
                 own, other = _losses(run, region)

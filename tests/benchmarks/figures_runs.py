@@ -39,11 +39,13 @@ class Place:
         runs: Inputs, results and workspaces; what is there already is not run again.
         plates: Plates of what is made by code alone; others lie with the runs.
         fast: Whether all is half as large, and takes fewer steps.
+        data: Whether photographs, paintings and a trained network count, where they are.
     """
 
     runs: Path
     plates: Path
     fast: bool
+    data: bool = True
 
     def plate(self, name: str, network: str, kind: str = "sample") -> Path:
         """The file of a plate, by what its pictures were made from."""
@@ -62,7 +64,13 @@ class Place:
     @property
     def kinds(self) -> list[str]:
         """Sample images, and photographs and paintings where they are."""
-        return ["sample", "photograph"] if DATA.is_dir() else ["sample"]
+        return ["sample", "photograph"] if self.data and DATA.is_dir() else ["sample"]
+
+    def networks(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """By name: the options of each network at hand; code alone first."""
+        yield CODE, (f"network.name={CODE}",)
+        if self.data and SMALL_VGG.is_file():
+            yield "vgg19-small", ("network.name=vgg19-small", f"network.weights={SMALL_VGG}")
 
     def content(self, kind: str, width: int, height: int) -> Path:
         """The content at a size."""
@@ -106,13 +114,6 @@ def _fill(source: Path, width: int, height: int, path: Path) -> None:
     image.resize((width, height), Image.Resampling.LANCZOS, box=box).save(
         path, icc_profile=srgb_profile()
     )
-
-
-def networks() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """By name: the options of each network at hand."""
-    yield "scattering", ("network.name=scattering",)
-    if SMALL_VGG.is_file():
-        yield "vgg19-small", ("network.name=vgg19-small", f"network.weights={SMALL_VGG}")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.benchmarks.figures_page import Section, numbers, table
 from tests.benchmarks.figures_plates import write_curves, write_plate
-from tests.benchmarks.figures_runs import Place, Run, networks, solve
+from tests.benchmarks.figures_runs import Place, Run, solve
 from tests.benchmarks.figures_scores import first_below, style_by_octave
 
 WIDTH, HEIGHT = 1536, 1024
@@ -68,7 +68,7 @@ def scales(place: Place) -> Section:
     section = Section("figure-6-7", title)
     rows = []
     for kind in place.kinds:
-        for name, network in networks():
+        for name, network in place.networks():
             large, pyramid = runs(place, kind, network, name)
             losses = {
                 label: style_by_octave(pixels, large.style())
@@ -112,7 +112,7 @@ def run_time(place: Place) -> Section:
     section = Section("run-time", "Run time: warm starts need fewer steps, patches are cheaper")
     rows = []
     for kind in place.kinds:
-        for name, network in networks():
+        for name, network in place.networks():
             large, pyramid = runs(place, kind, network, name)
             rows.append((f"{kind}, {name}", *_race(large, pyramid)))
             section.expect(rows[-1][4] != "never", f"the pyramid takes longer ({kind}, {name})")
