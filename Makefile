@@ -16,7 +16,7 @@ CONFIG ?= configs/demo.yaml
 WORK := $(basename $(OUT)).tilestyle
 DONE := $(WORK)/.done
 
-.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export pipeline submit-slurm bench bench-print study clean
+.PHONY: help setup viewer services demo test test-fast lint format ingest pyramid stylize export pipeline submit-slurm bench bench-print study figures clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -116,6 +116,11 @@ bench-print: $(READY) ## A gigapixel in, and out as a TIFF: memory, and time aga
 
 study: $(READY) ## Variants of ADMM against the whole image, with plots
 	$(BIN)/python -m tests.benchmarks.study --plots out/study
+
+# FAST=1: pictures of half the side, in minutes. DATA=0: as where there are no photographs.
+FIGURES := $(if $(FAST),--fast) $(if $(filter 0,$(DATA)),--no-data)
+figures: $(READY) ## The report's figures: plates in docs/figures/, numbers in docs/results.md
+	$(BIN)/python -m tests.benchmarks.figures --keep out/figures$(if $(FAST),-fast) $(FIGURES)
 
 clean: ## Remove what was made: out/, caches, .venv
 	rm -rf out node_modules $(PAGE)/openseadragon* $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -14,6 +14,7 @@ import tifffile
 import zarr
 
 from tilestyle import cli
+from tilestyle.config import load_config
 from tilestyle.store.lock import hold
 from tilestyle.store.workspace import Workspace
 
@@ -345,3 +346,38 @@ def test_preserved_colours_come_out_as_they_went_in(tilestyle: Tilestyle, tmp_pa
     code, _, errors = tilestyle("export", "-w", "out.tilestyle", "-o", "out.dzi")
     assert code == 2
     assert "let the output end in .tif" in errors
+
+
+SHORT_FORMS = {
+    "--edges": ["edges.strength=0.1"],
+    "--edges 0.7": ["edges.strength=0.7"],
+    "--edge-mask m.png": ["edges.mask=m.png", "edges.strength=0.1"],
+    "--edge-mask m.png --set edges.strength=0.2": ["edges.mask=m.png", "edges.strength=0.2"],
+    "--edge-mask m.png --edges 0": ["edges.mask=m.png"],
+    "--mask m.png": ["style.masks=[m.png]"],
+    "--mask m.png --mask n.png": ["style.masks=[m.png,n.png]"],
+    "--style-mask m.png --style-mask n.png": ["style.own_masks=[m.png,n.png]"],
+}
+
+
+@pytest.mark.parametrize("flags", SHORT_FORMS)
+def test_a_short_form_is_what_it_stands_for(
+    tilestyle: Tilestyle, monkeypatch: pytest.MonkeyPatch, flags: str
+) -> None:
+    seen = []
+    monkeypatch.setattr(cli, "_run", lambda *arguments: seen.append(arguments[-1]))
+    assert tilestyle("run", "c.tif", "s.tif", "t.tif", "-o", "r.tif", *flags.split())[0] == 0
+    assert seen == [load_config(None, SHORT_FORMS[flags])]
+
+
+def test_masks_and_edges_by_short_forms(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    half = np.zeros((60, 80), np.uint8)
+    half[:, :40] = 255
+    pyvips.Image.new_from_array(half).write_to_file("half.png")
+    options = [*images, "c.tif", *FAST, "--mask", "half.png", "--edge-mask", "half.png"]
+    assert tilestyle("run", *options, "-o", "r.tif")[0] == 0
+    roles = [image["role"] for image in Workspace.open(Path("r.tilestyle")).record["inputs"]]
+    assert roles == ["content", "style/0", "style/1", "mask/0", "edge_mask"]
+    refuse(tilestyle("run", *images, "-o", "n.tif", *FAST, "--mask", "no.png"), "no.png")
+    refuse(tilestyle("run", *images, "-o", "n.tif", *FAST, "--edges=-1"), "-1")
+    refuse(tilestyle("run", "--edges", *images, "-o", "n.tif", *FAST), "--edges", "c.tif")

@@ -80,6 +80,33 @@ input_options = {
     ),
 }
 
+region_options = (
+    click.option(
+        "--edges",
+        "strength",
+        type=float,
+        is_flag=False,
+        flag_value=math.nan,
+        metavar="[STRENGTH]",
+        help="Keep the content's edges. Without a number put it behind the images.",
+    ),
+    click.option("--edge-mask", metavar="FILE", help="White where edges are to be kept."),
+    click.option(
+        "--mask",
+        "masks",
+        multiple=True,
+        metavar="FILE",
+        help="White where a style is used: one for each, or for all but the last.",
+    ),
+    click.option(
+        "--style-mask",
+        "own_masks",
+        multiple=True,
+        metavar="FILE",
+        help="White where a style image shows the style: one for each, in their order.",
+    ),
+)
+
 
 def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that make up a config, and hand it over as `config`."""
@@ -125,6 +152,39 @@ def _with_input(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _with_regions(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the short forms of edges and masks to a command with a config."""
+
+    @functools.wraps(function)
+    def command(
+        config: Any,
+        strength: float | None,
+        edge_mask: str | None,
+        masks: tuple[str, ...],
+        own_masks: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        from tilestyle.config import KEPT_EDGES, load_config
+
+        if strength is None and edge_mask and not config.edges.strength:
+            strength = math.nan
+        if strength is not None and math.isnan(strength):  # none was given
+            strength = KEPT_EDGES
+        values = {
+            "edges.strength": strength,
+            "edges.mask": edge_mask,
+            "style.masks": masks or None,
+            "style.own_masks": own_masks or None,
+        }
+        given = [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
+        base = config.model_dump(exclude_unset=True)
+        return function(config=load_config(None, given, base=base), **rest)
+
+    for option in reversed(region_options):
+        command = option(command)
+    return command
+
+
 def _with_dpi(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option of the output that is asked for most to a command with overrides."""
 
@@ -157,6 +217,7 @@ def cli() -> None:
 @_with_dpi
 @_with_input
 @_with_config
+@_with_regions
 def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Any, config: Any) -> None:
     """Stylise CONTENT in the manner of STYLE; run it again and it goes on where it stopped."""
     _run(content, styles, output, workspace, config)

@@ -1,0 +1,109 @@
+"""Fig. 1, what the method does; Fig. 3, edges that are kept without weakening the style."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.figures_page import Section, numbers, table
+from tests.benchmarks.figures_plates import crop, write_plate
+from tests.benchmarks.figures_runs import Place, Run, solve
+from tests.benchmarks.figures_scores import edge_fidelity
+from tilestyle.config import KEPT_EDGES
+
+WIDTH, HEIGHT = 768, 512
+STEPS, LEAST = 100, 25
+STRONGER = 0.3
+"""An `edges.strength` beside the recommended one."""
+CLEARLY = 2 / 3
+"""Goal: the part of what fidelity lacks of 1 without edges that is left with them, at most."""
+HARM = 1.05
+"""Goal: the style loss with edges over that without, at most."""
+
+
+def run(place: Place, kind: str, network: tuple[str, ...], name: str, strength: float) -> Run:
+    """Content and style of a kind, with edges kept that much."""
+    width, height = place.pixels(WIDTH), place.pixels(HEIGHT)
+    content, style = place.content(kind, width, height), place.style(kind, width, height)
+    options = (*network, *whole(place), f"edges.strength={strength}")
+    return solve(place, f"edges-{kind}-{name}-{strength:g}", content, [style], *options)
+
+
+def whole(place: Place) -> tuple[str, ...]:
+    """Options of a run on the whole image."""
+    steps, least = place.steps(STEPS), place.steps(LEAST)
+    return ("patch.core=null", f"solver.steps={steps}", f"solver.min_steps={least}")
+
+
+def pair(place: Place) -> Section:
+    """Fig. 1."""
+    name, network = next(place.networks())
+    plain = run(place, "sample", network, name, 0)
+    panels = [("content", plain.content), ("style", plain.style()), ("result", plain.result)]
+    write_plate(place.plate("figure-1", name), [panels])
+    section = Section("figure-1", "Fig. 1: content, style, result")
+    gone = plain.style_term(plain.result) / plain.style_term(plain.content)
+    fidelity = edge_fidelity(plain.content, plain.result)
+    section.text = [
+        f"The result's style loss is {gone:.4f} of the content's own, while the correlation of its "
+        f"gradients with the content's at the strongest edges is {fidelity:.2f}.",
+        "![content, style and result](figures/figure-1.png)",
+    ]
+    section.expect(gone < 0.1, "the result is hardly nearer to the style than the content is")
+    return section
+
+
+def edges(place: Place) -> Section:
+    """Fig. 3."""
+    section = Section("figure-3", "Fig. 3: edges are kept, the style is not weakened")
+    rows = []
+    for kind in place.kinds:
+        for name, network in place.networks():
+            plain, kept, more = (
+                run(place, kind, network, name, s) for s in (0, KEPT_EDGES, STRONGER)
+            )
+            which = f"{kind}, {name}"
+            before, after, fidelity = (
+                edge_fidelity(plain.content, r.result) for r in (plain, kept, more)
+            )
+            whole = plain.style_term(plain.result)
+            harm, harmed = (plain.style_term(r.result) / whole for r in (kept, more))
+            rows.append((which, *numbers((before, after, harm, fidelity, harmed), ".3f")))
+            section.expect(
+                1 - after <= CLEARLY * (1 - before),
+                f"fidelity rises by {after - before:.3f} alone ({which})",
+            )
+            section.expect(harm <= HARM, f"the style loss is {harm:.3f} times as large ({which})")
+            _plate(place.plate("figure-3", name, kind), plain, kept)
+    columns = ("fidelity without", f"with {KEPT_EDGES:g}", "style", f"with {STRONGER:g}", "style")
+    section.text = [
+        f"`--edges` (`edges.strength={KEPT_EDGES:g}`) against none, and {STRONGER:g}, which is "
+        "more than the style bears. Fidelity is the correlation of the luma's gradients of result "
+        "and content on the content's strongest edges (a tenth of the picture); style is the style "
+        "loss over that without edges, on the whole picture. Goals: a third of what fidelity lacks "
+        f"of 1 is gained; at most {HARM:g}.",
+        table(("images, network", *columns), rows),
+        "![without and with edges](figures/figure-3.png)",
+    ]
+    return section
+
+
+def _plate(path: Path, plain: Run, kept: Run) -> None:
+    """Content, without and with edges; below, a part of each, enlarged."""
+    named = {"content": plain.content, "without edges": plain.result, "with": kept.result}
+    side = plain.level.shape[0] // 3
+    y, x = _busiest(plain, side)
+    row = list(named.items())
+    parts = [(f"{name}, enlarged", crop(p, y + side // 2, x + side // 2, side)) for name, p in row]
+    write_plate(path, [row, parts])
+
+
+def _busiest(run: Run, side: int) -> tuple[int, int]:
+    """The corner of the square of the content with most contrast, on a grid of half squares."""
+    height, width = run.level.shape
+    places = [
+        (y, x)
+        for y in range(0, height - side + 1, side // 2)
+        for x in range(0, width - side + 1, side // 2)
+    ]
+    contrast = [np.diff(run.content[:, y : y + side, x : x + side]).std() for y, x in places]
+    return places[int(np.argmax(contrast))]
