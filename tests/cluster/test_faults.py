@@ -25,7 +25,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 class AfterTasks:
-    """Does something each time that some more tasks have been begun."""
+    """Does something while a graph runs, each time that some more tasks have been begun."""
 
     def __init__(self, log: Path, moments: list[int], action: Callable[[], None]) -> None:
         self.log = log
@@ -33,7 +33,8 @@ class AfterTasks:
         self.action = action
 
     def __call__(self, event: Event) -> None:
-        if self.moments and runs(self.log).total() >= self.moments[0]:
+        within = isinstance(event, PatchDone)
+        if within and self.moments and runs(self.log).total() >= self.moments[0]:
             self.moments.pop(0)
             self.action()
 
