@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.benchmarks.figures_page import Section, replaced, table, update
-from tests.benchmarks.figures_plates import crop, write_curves, write_plate
-from tests.benchmarks.figures_scales import one_scale
-from tests.benchmarks.figures_scores import edge_fidelity, first_below, style_by_octave
+from tests.benchmarks.figures.page import Section, replaced, table, update
+from tests.benchmarks.figures.plates import crop, write_curves, write_plate
+from tests.benchmarks.figures.scales import one_scale
+from tests.benchmarks.figures.scores import edge_fidelity, first_below, style_by_octave
 from tilestyle.images.samples import sample
 
 Array = NDArray[np.float32]

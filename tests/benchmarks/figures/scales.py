@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.figures_page import Section, numbers, table
-from tests.benchmarks.figures_plates import write_curves, write_plate
-from tests.benchmarks.figures_runs import Place, Run, solve
-from tests.benchmarks.figures_scores import first_below, style_by_octave
+from tests.benchmarks.figures.page import Section, numbers, table
+from tests.benchmarks.figures.plates import write_curves, write_plate
+from tests.benchmarks.figures.runs import Place, Run, solve
+from tests.benchmarks.figures.scores import first_below, style_by_octave
 
 WIDTH, HEIGHT = 1536, 1024
 COARSEST = 128

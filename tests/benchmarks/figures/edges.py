@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.figures_page import Section, numbers, table
-from tests.benchmarks.figures_plates import crop, write_plate
-from tests.benchmarks.figures_runs import Place, Run, solve
-from tests.benchmarks.figures_scores import edge_fidelity
+from tests.benchmarks.figures.page import Section, numbers, table
+from tests.benchmarks.figures.plates import crop, write_plate
+from tests.benchmarks.figures.runs import Place, Run, solve
+from tests.benchmarks.figures.scores import edge_fidelity
 from tilestyle.config import KEPT_EDGES
 
 WIDTH, HEIGHT = 768, 512

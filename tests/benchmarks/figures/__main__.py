@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.figures_edges import edges, pair
-from tests.benchmarks.figures_page import Section, update
-from tests.benchmarks.figures_patches import patches
-from tests.benchmarks.figures_regions import regions
-from tests.benchmarks.figures_runs import Place
-from tests.benchmarks.figures_scales import run_time, scales
+from tests.benchmarks.figures.edges import edges, pair
+from tests.benchmarks.figures.page import Section, update
+from tests.benchmarks.figures.patches import patches
+from tests.benchmarks.figures.regions import regions
+from tests.benchmarks.figures.runs import Place
+from tests.benchmarks.figures.scales import run_time, scales
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 FIGURES: dict[str, Callable[[Place], Section]] = {
     "1": pair,
     "3": edges,

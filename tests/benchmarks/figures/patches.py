@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.benchmarks.figures_page import Section, table
-from tests.benchmarks.figures_plates import crop, write_plate
-from tests.benchmarks.figures_runs import Place, Run, solve
+from tests.benchmarks.figures.page import Section, table
+from tests.benchmarks.figures.plates import crop, write_plate
+from tests.benchmarks.figures.runs import Place, Run, solve
 from tilestyle.config import KEPT_EDGES
 
 WIDTH, HEIGHT, CORE, OVERLAP = 1536, 1024, 256, 64

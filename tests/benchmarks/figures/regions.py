@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from tests.benchmarks.figures_edges import whole
-from tests.benchmarks.figures_page import Section, table
-from tests.benchmarks.figures_plates import write_plate
-from tests.benchmarks.figures_runs import Place, Run, solve
-from tests.benchmarks.figures_scores import style_by_octave
+from tests.benchmarks.figures.edges import whole
+from tests.benchmarks.figures.page import Section, table
+from tests.benchmarks.figures.plates import write_plate
+from tests.benchmarks.figures.runs import Place, Run, solve
+from tests.benchmarks.figures.scores import style_by_octave
 
 WIDTH, HEIGHT = 768, 512
 REGIONS = ("upper", "lower")
