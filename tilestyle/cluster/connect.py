@@ -15,6 +15,7 @@ from distributed.system import MEMORY_LIMIT
 
 from tilestyle.cluster import resources
 from tilestyle.cluster.gpus import local_gpus
+from tilestyle.cluster.loopback import ONE_MACHINE
 from tilestyle.cluster.queues import CLUSTERS as QUEUES
 from tilestyle.cluster.queues import submitted
 from tilestyle.cluster.run import Done, explained, run_graph
@@ -152,15 +153,8 @@ def _local(config: ClusterConfig) -> LocalCluster:
     with dask.config.set(alone):
         return LocalCluster(
             n_workers=config.workers or max(fit, 1),
-            threads_per_worker=1,
             processes=processes,
-            # all on loopback, threads too: their own protocol would open ports to the outside
-            protocol="tcp://",
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            # a task's error reaches the caller; it need not be printed by the worker too
-            silence_logs=logging.CRITICAL,
+            **ONE_MACHINE,
         )
 
 

@@ -1,10 +1,10 @@
 """A cluster of this machine's GPUs, one worker for each."""
 
-import logging
 from typing import Any
 
 import torch
 
+from tilestyle.cluster.loopback import ONE_MACHINE
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
 
@@ -30,13 +30,8 @@ def local_gpus(config: ClusterConfig) -> Any:
         raise UserError(f"--cluster cuda: {config.workers} workers, but only {count} GPUs")
     return LocalCUDACluster(
         n_workers=config.workers,
-        threads_per_worker=1,
         resources={"GPU": 1},
         # results of tasks are NumPy arrays: there is nothing on a GPU that Dask could spill
         device_memory_limit=None,
-        protocol="tcp://",
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
+        **ONE_MACHINE,
     )

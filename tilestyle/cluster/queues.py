@@ -10,12 +10,12 @@ from typing import Any
 import dask
 from distributed import Security, Status
 
+from tilestyle.cluster.loopback import DASHBOARD
 from tilestyle.cluster.tls import security
 from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import UserError
 
 CLUSTERS = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "lsf": "LSFCluster"}
-LOCAL_DASHBOARD = "127.0.0.1:0"
 
 
 def submitted(config: ClusterConfig) -> Any:
@@ -47,9 +47,9 @@ def submitted(config: ClusterConfig) -> Any:
         security=security(config.tls) or Security.temporary(),
         # where a job finds the certificates of this run: a folder that all machines share
         shared_temp_directory=settings["shared-temp-directory"] or str(Path.cwd()),
-        scheduler_options={"dashboard_address": LOCAL_DASHBOARD, **settings["scheduler-options"]},
+        scheduler_options={"dashboard_address": DASHBOARD, **settings["scheduler-options"]},
         worker_extra_args=[
-            *("--nthreads", "1", "--dashboard-address", LOCAL_DASHBOARD),
+            *("--nthreads", "1", "--dashboard-address", DASHBOARD),
             *settings["worker-extra-args"],
         ],
     )

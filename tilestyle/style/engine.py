@@ -149,8 +149,10 @@ class PatchLoss:
     def gradient(self, z: Tensor) -> Tensor:
         """Derivative of the loss by z; zero where f is settled."""
         loss = self(z)
+        if loss < SETTLED * self.pixels:
+            return torch.zeros_like(z)
         (found,) = torch.autograd.grad(loss, z)
-        return found if loss >= SETTLED * self.pixels else torch.zeros_like(z)
+        return found
 
 
 def adam(

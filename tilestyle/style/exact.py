@@ -54,10 +54,10 @@ def gradient(
         (3, height, width) float32; right where the box reaches `context` farther, or ends with
         the image.
     """
+    if objective.value(measured).total < SETTLED:
+        return torch.zeros_like(image)
     weights = objective.weights
     z = image.detach().requires_grad_(True)
-    if objective.value(measured).total < SETTLED:
-        return torch.zeros_like(z)
     features = objective.features(z)
     reference = objective.content_features(content)
     slopes = _slopes(objective, measured)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.benchmarks.images import DATA
+from tests.benchmarks.parity import SMALL_VGG
 from tilestyle import pipeline, stages
 from tilestyle.admm.grid import Box
 from tilestyle.cluster.level import Level
@@ -24,7 +25,6 @@ from tilestyle.store.workspace import Workspace, read_pixels
 
 Array = NDArray[np.float32]
 
-SMALL_VGG = DATA / "weights" / "vgg19-small16x.pth"
 ALONE = ("cluster.kind=threads", "cluster.workers=1")
 CODE = "scattering"
 """The network that is code alone."""
