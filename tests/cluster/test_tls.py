@@ -1,5 +1,6 @@
 """Certificates: who may connect, what is warned of, what stays secret."""
 
+import gc
 import logging
 import stat
 from collections.abc import Iterator
@@ -63,6 +64,13 @@ def test_others_are_not(scheduler: str, tmp_path: Path) -> None:
             connect(ClusterConfig(kind=scheduler, tls=tls)),
         ):
             pass
+        assert not open_clients(scheduler)
+
+
+def open_clients(address: str) -> list[Client]:
+    """Clients that a failed connection has left open: garbage that closes itself, anywhere."""
+    clients = [thing for thing in gc.get_objects() if issubclass(type(thing), Client)]
+    return [c for c in clients if c._start_arg == address and c.status != "closed"]
 
 
 def test_without_tls_none_gets_through(scheduler: str) -> None:

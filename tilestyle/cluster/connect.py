@@ -71,6 +71,22 @@ QUIET = 20
 """Seconds to wait for a batch system's first job before that is said; it may take hours."""
 
 
+class _Client(Client):  # type: ignore[misc]  # distributed has no types
+    """Dask's client, closed if it fails to connect.
+
+    Dask leaves it open after some errors (no certificates, no address). Collected as garbage later,
+    it closes itself on whatever thread that happens, and waits forever where another client is
+    starting there.
+    """
+
+    def start(self, **kwargs: Any) -> None:
+        try:
+            super().start(**kwargs)
+        except BaseException:
+            self.close()
+            raise
+
+
 class Cluster:
     """A connected cluster.
 
@@ -136,7 +152,7 @@ def _owned(start: Callable[[ClusterConfig], Any], config: ClusterConfig) -> Iter
     # a nanny starts its worker again, unless it fails at that; nobody but this starts a nanny, or a
     # job, again: without a range to choose from, to adapt does nothing else
     cluster.adapt(minimum=workers, maximum=workers)
-    with cluster, Client(cluster) as client:
+    with cluster, _Client(cluster) as client:
         try:
             client.wait_for_workers(1, timeout=QUIET)
         except TimeoutError:
@@ -183,7 +199,7 @@ def _remote(config: ClusterConfig) -> Iterator[Cluster]:
             "an existing scheduler file"
         )
     try:
-        client = Client(**where, security=security(config.tls), timeout="10s")
+        client = _Client(**where, security=security(config.tls), timeout="10s")
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise UserError(
             f"--cluster {address}: no scheduler answers there; one that talks TLS (tls://...) "
