@@ -65,7 +65,8 @@ def test_a_region_is_measured_by_itself() -> None:
 def test_steps_to_a_value() -> None:
     assert first_below([3, 2, 1, 2], 2) == 1
     assert first_below([3, 2], 5) == 0
-    assert first_below([3, 2], 1) is None
+    with pytest.raises(StopIteration):
+        first_below([3, 2], 1)
 
 
 def test_one_scale_has_the_work_of_the_pyramid() -> None:

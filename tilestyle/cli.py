@@ -1,13 +1,11 @@
 """The command line: one thin command for each stage."""
 
 import contextlib
-import functools
-import json
 import logging
 import math
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,185 +14,26 @@ import click
 from rich.console import Console
 
 from tilestyle import __version__
+from tilestyle.cli_options import (
+    PathArgument,
+    RootArgument,
+    cluster_option,
+    content_argument,
+    output_option,
+    set_option,
+    size_option,
+    styles_argument,
+    with_config,
+    with_dpi,
+    with_input,
+    with_regions,
+    workers_option,
+    workspace_option,
+)
 from tilestyle.cli_weights import weights as weights_command
 from tilestyle.errors import UserError
 
-PathArgument = click.Path(path_type=Path)
-
-
-class RootArgument(click.ParamType[Any]):
-    """A folder, or s3://BUCKET/PREFIX."""
-
-    name = "workspace"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """As `tilestyle.store.location` has it."""
-        from tilestyle.store.location import as_root
-
-        return as_root(value)
-
-
 console = Console(highlight=False, soft_wrap=True)
-
-
-config_option = click.option("--config", "-c", type=PathArgument, help="YAML file; see configs/.")
-set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. solver.steps=100."
-)
-weights_option = click.option("--weights", type=PathArgument, help="Of a trained network.")
-cluster_option = click.option(
-    "--cluster",
-    metavar="KIND",
-    help="local, threads, cuda, slurm, pbs, lsf, an address or a scheduler file.",
-)
-workers_option = click.option("--workers", type=int, help="How many to start, one a GPU or job.")
-output_option = click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=PathArgument,
-    help="The image to write: .tif, .ome.zarr or .dzi (deep zoom).",
-)
-workspace_option = click.option(
-    "--workspace", "-w", required=True, type=RootArgument(), help="Folder or s3://BUCKET/PREFIX."
-)
-size_option = click.option("--size", default="3072x2048", metavar="WxH", show_default=True)
-content_argument = click.argument("content", type=PathArgument)
-styles_argument = click.argument(
-    "styles", nargs=-1, required=True, type=PathArgument, metavar="STYLE..."
-)
-dpi_option = click.option("--dpi", type=float, help="Dots per inch of the output.")
-input_options = {
-    "page": click.option("--page", type=int, help="Of a content with several, from 1."),
-    "max_pixels": click.option("--max-pixels", type=int, help="Refuse larger images."),
-    "intent": click.option("--intent", metavar="NAME", help="Rendering intent; relative."),
-    "ignore_profile": click.option(
-        "--ignore-profile", is_flag=True, default=None, help="As if files had no ICC profile."
-    ),
-    "cmyk_profile": click.option(
-        "--cmyk-profile", metavar="FILE", help="Of CMYK images without one; or cmyk."
-    ),
-    "nan_to": click.option("--nan-to", type=float, help="Value for samples that are no numbers."),
-    "working_space": click.option(
-        "--working-space", metavar="srgb|preserve", help="preserve: the content's own RGB."
-    ),
-}
-
-region_options = (
-    click.option(
-        "--edges",
-        "strength",
-        type=float,
-        is_flag=False,
-        flag_value=math.nan,
-        metavar="[STRENGTH]",
-        help="Keep the content's edges. Without a number put it behind the images.",
-    ),
-    click.option("--edge-mask", metavar="FILE", help="White where edges are to be kept."),
-    click.option(
-        "--mask",
-        "masks",
-        multiple=True,
-        metavar="FILE",
-        help="White where a style is used: one for each, or for all but the last.",
-    ),
-    click.option(
-        "--style-mask",
-        "own_masks",
-        multiple=True,
-        metavar="FILE",
-        help="White where a style image shows the style: one for each, in their order.",
-    ),
-)
-
-
-def _with_config(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that make up a config, and hand it over as `config`."""
-
-    @workers_option
-    @cluster_option
-    @weights_option
-    @set_option
-    @config_option
-    @functools.wraps(function)
-    def command(
-        config: Path | None,
-        overrides: tuple[str, ...],
-        weights: Path | None,
-        cluster: str | None,
-        workers: int | None,
-        **rest: Any,
-    ) -> Any:
-        from tilestyle.config import load_config
-
-        flags = {
-            "network.weights": weights and str(weights.resolve()),
-            "cluster.kind": cluster,
-            "cluster.workers": workers,
-        }
-        given = [f"{key}={value}" for key, value in flags.items() if value is not None]
-        return function(config=load_config(config, [*overrides, *given]), **rest)
-
-    return command
-
-
-def _with_input(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the config's section `input` to a command with a config."""
-
-    @functools.wraps(function)
-    def command(overrides: tuple[str, ...], **rest: Any) -> Any:
-        values = {key: rest.pop(key) for key in input_options}
-        given = [f"input.{k}={json.dumps(v)}" for k, v in values.items() if v is not None]
-        return function(overrides=(*overrides, *given), **rest)
-
-    for option in reversed(input_options.values()):
-        command = option(command)
-    return command
-
-
-def _with_regions(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the short forms of edges and masks to a command with a config."""
-
-    @functools.wraps(function)
-    def command(
-        config: Any,
-        strength: float | None,
-        edge_mask: str | None,
-        masks: tuple[str, ...],
-        own_masks: tuple[str, ...],
-        **rest: Any,
-    ) -> Any:
-        from tilestyle.config import KEPT_EDGES, load_config
-
-        if strength is None and edge_mask and not config.edges.strength:
-            strength = math.nan
-        if strength is not None and math.isnan(strength):  # none was given
-            strength = KEPT_EDGES
-        values = {
-            "edges.strength": strength,
-            "edges.mask": edge_mask,
-            "style.masks": masks or None,
-            "style.own_masks": own_masks or None,
-        }
-        given = [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
-        base = config.model_dump(exclude_unset=True)
-        return function(config=load_config(None, given, base=base), **rest)
-
-    for option in reversed(region_options):
-        command = option(command)
-    return command
-
-
-def _with_dpi(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option of the output that is asked for most to a command with overrides."""
-
-    @dpi_option
-    @functools.wraps(function)
-    def command(overrides: tuple[str, ...], dpi: float | None, **rest: Any) -> Any:
-        given = () if dpi is None else (f"output.dpi={dpi}",)
-        return function(overrides=(*overrides, *given), **rest)
-
-    return command
 
 
 @click.group(
@@ -214,10 +53,10 @@ def cli() -> None:
 @click.option(
     "--workspace", "-w", type=RootArgument(), help="Or s3://BUCKET/PREFIX; OUTPUT's, .tilestyle."
 )
-@_with_dpi
-@_with_input
-@_with_config
-@_with_regions
+@with_dpi
+@with_input
+@with_config
+@with_regions
 def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Any, config: Any) -> None:
     """Stylise CONTENT in the manner of STYLE; run it again and it goes on where it stopped."""
     _run(content, styles, output, workspace, config)
@@ -227,7 +66,7 @@ def run(content: Path, styles: tuple[Path, ...], output: Path, workspace: Any, c
 @click.option("--output", "-o", default="out/demo.tif", type=PathArgument, show_default=True)
 @size_option
 @click.option("--style", default="strokes", show_default=True, help="A sample style.")
-@_with_config
+@with_config
 def demo(output: Path, size: str, style: str, config: Any) -> None:
     """Make a sample content and style by code and stylise them, end to end."""
     from tilestyle.images.samples import sample
@@ -243,8 +82,8 @@ def demo(output: Path, size: str, style: str, config: Any) -> None:
 @click.argument("styles", nargs=-1, type=PathArgument, metavar="[STYLE...]")
 @click.option("--workspace", "-w", type=RootArgument(), help="Folder or s3://BUCKET/PREFIX.")
 @click.option("--output", "-o", type=PathArgument, help="Without styles: the zarr array to write.")
-@_with_input
-@_with_config
+@with_input
+@with_config
 def ingest(
     content: Path,
     styles: tuple[Path, ...],
@@ -324,7 +163,7 @@ _stage("stylize", "Run all levels, coarse to fine; goes on where it stopped.")
 @cli.command()
 @workspace_option
 @output_option
-@_with_dpi
+@with_dpi
 @set_option
 def export(workspace: Any, output: Path, overrides: tuple[str, ...]) -> None:
     """Write the result of a workspace as a TIFF, an OME-Zarr or a deep zoom."""

@@ -76,10 +76,19 @@ def stylize(workspace: Workspace, cluster: Cluster, tell: Listener) -> None:
 def _color_maps(workspace: Workspace, cluster: Cluster) -> list[ColorMap]:
     """Of each style, the map of its colours to the content's; see `style.color.matching`."""
     record = workspace.record
-    names = ["content", *(f"style/{n}" for n in range(len(record["style_levels"][0])))]
-    shapes = {name: record["ladders"][name][0] for name in names}
-    content, *styles = cluster.run(color_graph(absolute(workspace.root), shapes))
+    ladders = record["ladders"]
+    shapes: dict[int | None, tuple[int, int]] = {None: ladders["content"][0]}
+    shapes |= {n: ladders[f"style/{n}"][0] for n in range(len(record["style_levels"][0]))}
+    content, *styles = cluster.run(color_graph(level_ref(workspace, 0), shapes))
+    for n, style in enumerate(styles):
+        if not style.pixels:
+            raise _black(Config.model_validate(record["config"]), n)
     return [matching(style, content) for style in styles]
+
+
+def _black(config: Config, style: int) -> UserError:
+    mask = config.style.own_masks[style]
+    return UserError(f"{mask}: is black at a level of the pyramid; make some of it white")
 
 
 def _work(workspace: Workspace, config: Config) -> tuple[float, float]:
@@ -132,8 +141,7 @@ def _targets(cluster: Cluster, level: Level) -> list[Mapping[str, NDArray[np.flo
     layers = sorted(level.weights.layers)
     for n, part in enumerate(parts):
         if not part[style_key(0, layers[0])][1]:
-            mask = level.config.style.own_masks[n]
-            raise UserError(f"{mask}: is black at a level of the pyramid; make some of it white")
+            raise _black(level.config, n)
     each = [{j: np.asarray(part[style_key(0, j)][0], np.float32) for j in layers} for part in parts]
     if level.guides.masks:
         return list(each)

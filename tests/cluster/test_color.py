@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.cluster.conftest import small_config
 from tilestyle import cli, pipeline, stages
@@ -21,7 +22,7 @@ from tilestyle.images.samples import sample
 from tilestyle.levels import level_ref
 from tilestyle.report.events import Event, IterationDone, Listener, silent
 from tilestyle.store.workspace import Workspace
-from tilestyle.style.color import luma, matching
+from tilestyle.style.color import color_sums, luma, matching
 
 STYLES = ("strokes", "woodcut")
 
@@ -54,13 +55,28 @@ def test_maps_do_not_depend_on_blocks_or_workers(run: Any, monkeypatch: Any) -> 
     maps = workspace.record["color_maps"]
     assert len(maps) == len(STYLES)
     assert maps[0] != maps[1]
-    names = ["content", "style/0", "style/1"]
-    shapes = {name: workspace.array(f"{name}/0").shape[1:] for name in names}
+    names = {None: "content", 0: "style/0", 1: "style/1"}
+    shapes = {n: workspace.array(f"{name}/0").shape[1:] for n, name in names.items()}
     for block, workers in [(64, 1), (100, 3), (512, 2)]:
         monkeypatch.setattr("tilestyle.cluster.graph.BLOCK", block)
         with connect(Cluster(kind="threads", workers=workers)) as cluster:
-            content, *styles = cluster.run(color_graph(str(workspace.root), shapes))
+            content, *styles = cluster.run(color_graph(level_ref(workspace, 0), shapes))
         assert [matching(style, content) for style in styles] == maps
+
+
+def test_a_frame_that_is_masked_has_no_colours(run: Any, tmp_path: Path) -> None:
+    """The map is that of the pixels under the mask."""
+    mask = np.zeros((140, 150), np.uint8)
+    mask[:, :60] = 255
+    Image.fromarray(mask).save(tmp_path / "own.png")
+    own = f"style.own_masks=[null,{tmp_path / 'own.png'}]"
+    workspace = run("masked", "color.keep=match", "solver.steps=0", own)
+    content, *styles = (
+        np.asarray(workspace.array(name)[:]) for name in ("content/0", "style/0/0", "style/1/0")
+    )
+    shown = [color_sums(styles[0]), color_sums(styles[1][:, :, :60])]
+    expected = [matching(sums, color_sums(content)) for sums in shown]
+    np.testing.assert_allclose(workspace.record["color_maps"], expected, rtol=1e-9)
 
 
 def test_every_style_is_matched_where_it_is_read(run: Any) -> None:

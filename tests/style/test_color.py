@@ -90,6 +90,17 @@ def test_sums_are_exact_however_the_image_is_cut(data: st.DataObject, dtype: Any
     )
 
 
+def test_weights_are_numbers_of_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 2**16, (3, 4, 5), np.uint16)
+    weights = np.random.default_rng(1).integers(0, 4, (4, 5), np.uint8)
+    repeated = np.repeat(pixels.reshape(3, -1), weights.ravel(), axis=1)
+    assert color_sums(pixels, weights) == color_sums(repeated[:, None])
+    most = color_sums(
+        np.full((3, 2**12, 2**11), 65535, np.uint16), np.full((2**12, 2**11), 255, np.uint8)
+    )
+    assert most.second == (2**23 * 255 * 65535**2,) * 9
+
+
 def test_sums_of_images_larger_than_any_integer_type() -> None:
     white = 65535
     part = ColorSums(2**31, (2**31 * white,) * 3, (2**31 * white**2,) * 9, white)

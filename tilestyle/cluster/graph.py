@@ -139,14 +139,14 @@ def begin_graph(ref: LevelRef, grid: Grid, start: Start) -> list[Any]:
     return [task(begin_block)(ref, p.index, start) for p in grid]
 
 
-def color_graph(root: str, shapes: Mapping[str, tuple[int, int]]) -> list[Any]:
-    """Sums of the colours of each image, given by name with its height and width."""
+def color_graph(ref: LevelRef, shapes: Mapping[int | None, tuple[int, int]]) -> list[Any]:
+    """Sums of the colours of styles, by number, and of the content, None; with height and width."""
     return [
         tree_reduce(
             task(add_sums),
-            [task(tasks.sum_colors)(root, image, box) for box in blocks(shape, BLOCK)],
+            [task(tasks.sum_colors)(ref, style, box) for box in blocks(shape, BLOCK)],
         )
-        for image, shape in shapes.items()
+        for style, shape in shapes.items()
     ]
 
 

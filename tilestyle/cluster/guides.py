@@ -95,14 +95,21 @@ class Guides:
     def _overlays(self) -> list[Overlay]:
         return [self.over(f"mask/{n}") for n in range(self.masks)]
 
-    def of_style(self, style: int, box: Box) -> Mask | None:
-        """Where a style image shows the style, (1, height, width) on a box of the level's own."""
+    def of_style(self, style: int, box: Box, number: int | None = None) -> Mask | None:
+        """Where a style image shows the style, (1, height, width).
+
+        Args:
+            style: Which.
+            box: Of the image, at one of its own levels.
+            number: Of that level; None: at which the style is matched.
+        """
         masks = self._level.config.style.own_masks
         if style >= len(masks) or masks[style] is None:
             return None
         record = self._level.record
         shapes = [(h, w) for h, w in record["ladders"][f"style/{style}"]]
-        number = record["style_levels"][self._level.ref.level][style]
+        if number is None:
+            number = record["style_levels"][self._level.ref.level][style]
         return Overlay(self._level, f"style_mask/{style}", shapes, number).read(box)
 
     def over(self, name: str) -> Overlay:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tilestyle.admm import sharing
@@ -49,9 +50,20 @@ def reduce_block(root: str, image: str, level: int, box: Box) -> int:
     return box.height * box.width
 
 
-def sum_colors(root: str, image: str, box: Box) -> ColorSums:
-    """Sums of the colours of one block of an image's finest level."""
-    return color_sums(read_box(Workspace(as_root(root)).array(f"{image}/0"), box))
+def sum_colors(ref: LevelRef, style: int | None, box: Box) -> ColorSums:
+    """Sums of the colours of one block of a style image, where it shows the style, or of content.
+
+    The finest of the image's own pyramid, whatever the level.
+    """
+    level = Level(ref)  # not of the cache: what the sums are for is missing in its record
+    image = level.workspace.array("content/0" if style is None else f"style/{style}/0")
+    own = None if style is None else level.guides.of_style(style, box, 0)
+    return color_sums(read_box(image, box), None if own is None else _counts(own[0]))
+
+
+def _counts(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Weights of 0 to 1 in whole numbers; what is not black counts."""
+    return np.ceil(mask * 255).astype(np.uint8)
 
 
 def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:

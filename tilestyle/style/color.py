@@ -54,7 +54,7 @@ class ColorSums:
     """Sums over pixels, exact.
 
     Attributes:
-        pixels: Their number.
+        pixels: Their number, or the sum of their weights.
         first: Sums of R, G and B.
         second: Sums of their nine products.
         top: The number that stands for 1.
@@ -66,12 +66,19 @@ class ColorSums:
     top: int
 
 
-def color_sums(pixels: NDArray[Any]) -> ColorSums:
-    """The sums of (3, height, width) pixels, uint8 or uint16, at most 2^31 of them."""
+def color_sums(pixels: NDArray[Any], weights: NDArray[np.uint8] | None = None) -> ColorSums:
+    """The sums of colours.
+
+    Args:
+        pixels: (3, height, width), uint8 or uint16, at most 2^23 of them.
+        weights: (height, width): how often each counts; None: once.
+    """
     flat = pixels.reshape(3, -1).astype(np.int64)
-    products = [int(np.sum(a * b)) for a in flat for b in flat]
-    first = tuple(int(n) for n in flat.sum(axis=1))
-    return ColorSums(flat.shape[1], first, tuple(products), int(np.iinfo(pixels.dtype).max))
+    weighted = flat if weights is None else flat * weights.ravel()
+    count = flat.shape[1] if weights is None else int(weights.sum(dtype=np.int64))
+    products = [int(np.sum(a * b)) for a in weighted for b in flat]
+    first = tuple(int(n) for n in weighted.sum(axis=1))
+    return ColorSums(count, first, tuple(products), int(np.iinfo(pixels.dtype).max))
 
 
 def add_sums(parts: Sequence[ColorSums]) -> ColorSums:

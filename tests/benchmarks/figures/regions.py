@@ -2,48 +2,54 @@
 
 from pathlib import Path
 
-from tests.benchmarks.figures.edges import whole
+from tests.benchmarks.figures.edges import HEIGHT, WHOLE, WIDTH
 from tests.benchmarks.figures.page import Section, table
 from tests.benchmarks.figures.plates import write_plate
-from tests.benchmarks.figures.runs import Place, Run, solve
+from tests.benchmarks.figures.runs import WHAT, Place, Run, solve
 from tests.benchmarks.figures.scores import style_by_octave
 
-WIDTH, HEIGHT = 768, 512
 REGIONS = ("upper", "lower")
 
 
 def regions(place: Place) -> Section:
     """Each region is nearer to its own style than to the other, at every octave."""
     section = Section("figure-4", "Fig. 4: two styles merge in one picture")
-    rows = []
+    by_level: list[tuple[str, ...]] = []
+    by_octave: list[tuple[str, ...]] = []
     for kind in place.kinds:
-        for name, network in place.networks():
-            run = _run(place, kind, network, name)
-            for region in (0, 1):
-                own, other = _losses(run, region)
-                cells = [f"{a:.3f} / {b:.3f}" for a, b in zip(own, other, strict=True)]
-                rows.append((f"{kind}, {name}", REGIONS[region], *cells))
-                far = [str(o) for o, (a, b) in enumerate(zip(own, other, strict=True)) if a >= b]
-                where = f"{kind}, {name}, {REGIONS[region]} region, octave {' and '.join(far)}"
-                section.expect(not far, f"the other style is nearer ({where})")
-            _plate(place.plate("figure-4", name, kind), run)
-    octaves = max(len(row) for row in rows) - 2
-    columns = ("images, network", "region", *(f"octave {o}" for o in range(octaves)))
+        run = _run(place, kind)
+        for region, where in enumerate(REGIONS):
+            levels = run.region_losses(region)
+            octaves = list(zip(*_losses(run, region), strict=True))
+            for rows, pairs, unit in ((by_level, levels, "level"), (by_octave, octaves, "octave")):
+                rows.append((WHAT[kind], where, *(f"{a:.3f} / {b:.3f}" for a, b in pairs)))
+                far = [str(n) for n, (own, other) in enumerate(pairs) if own >= other]
+                which = f"{kind}, {where} region, {unit} {' and '.join(far)}"
+                section.expect(not far, f"the other style is nearer ({which})")
+        _plate(place.plate("figure-4", kind), run)
     section.text = [
-        "Style loss inside each region, to its own style / to the other, by octave, finest first: "
-        "the scattering's layers of the octave, whatever network made the picture.",
-        table(columns, rows),
+        "Style loss inside each region, to its own style / to the other. First as the run has it: "
+        "of its own network, at every level of the result's pyramid, finest first.",
+        _table(by_level, "level"),
+        "Then by octave, finest first, by one measure for all: the scattering's layers of the "
+        "octave, whatever network made the picture.",
+        _table(by_octave, "octave"),
         "![two styles in one picture](figures/figure-4.png)",
     ]
     return section
 
 
-def _run(place: Place, kind: str, network: tuple[str, ...], name: str) -> Run:
+def _table(rows: list[tuple[str, ...]], unit: str) -> str:
+    columns = (f"{unit} {n}" for n in range(max(map(len, rows)) - 2))
+    return table(("made from", "region", *columns), rows)
+
+
+def _run(place: Place, kind: str) -> Run:
     width, height = place.pixels(WIDTH), place.pixels(HEIGHT)
     styles = [place.style(kind, width, height, which) for which in (0, 1)]
     masks = f"style.masks=[{place.mask(width, height)}]"
     content = place.content(kind, width, height)
-    return solve(place, f"regions-{kind}-{name}", content, styles, *network, *whole(place), masks)
+    return solve(place, f"regions-{kind}", content, styles, *place.kinds[kind], *WHOLE, masks)
 
 
 def _losses(run: Run, region: int) -> tuple[list[float], list[float]]:

@@ -1,6 +1,8 @@
 """The runs of the figures, and what is in their workspaces."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +23,20 @@ from tilestyle.images import srgb_profile
 from tilestyle.images.samples import sample, save
 from tilestyle.levels import level_ref
 from tilestyle.report.scores import Scores, score_image
+from tilestyle.store.pyramid import reduce
 from tilestyle.store.workspace import Workspace, read_pixels
+from tilestyle.style.losses import style_loss
+from tilestyle.style.objective import style_key
 
 Array = NDArray[np.float32]
 
 ALONE = ("cluster.kind=threads", "cluster.workers=1")
-CODE = "scattering"
-"""The network that is code alone."""
-STYLES = {"sample": ("strokes", "mosaic"), "photograph": ("starry_night", "the_scream")}
+CODE, TRAINED = "code", "data"
+"""What pictures are made from: images painted by code and the network that is code alone; a
+photograph, paintings and a trained network."""
+WHAT = {CODE: "code, scattering", TRAINED: "photograph, small VGG"}
+"""The same, for a table."""
+STYLES = {CODE: ("strokes", "mosaic"), TRAINED: ("starry_night", "the_scream")}
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Place:
     Attributes:
         runs: Inputs, results and workspaces; what is there already is not run again.
         plates: Plates of what is made by code alone; others lie with the runs.
-        fast: Whether all is half as large, and takes fewer steps.
+        fast: Whether all is half as large, and large pictures take fewer steps.
         data: Whether photographs, paintings and a trained network count, where they are.
     """
 
@@ -47,11 +55,9 @@ class Place:
     fast: bool
     data: bool = True
 
-    def plate(self, name: str, network: str, kind: str = "sample") -> Path:
+    def plate(self, name: str, kind: str) -> Path:
         """The file of a plate, by what its pictures were made from."""
-        if kind == "sample" and network == CODE:
-            return self.plates / f"{name}.png"
-        return self.runs / f"{name}-{kind}-{network}.png"
+        return self.plates / f"{name}.png" if kind == CODE else self.runs / f"{name}-{kind}.png"
 
     def pixels(self, side: int) -> int:
         """A side of the full size, in pixels of this one."""
@@ -62,37 +68,34 @@ class Place:
         return full * 6 // 10 if self.fast else full
 
     @property
-    def kinds(self) -> list[str]:
-        """Sample images, and photographs and paintings where they are."""
-        return ["sample", "photograph"] if self.data and DATA.is_dir() else ["sample"]
-
-    def networks(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """By name: the options of each network at hand; code alone first."""
-        yield CODE, (f"network.name={CODE}",)
+    def kinds(self) -> dict[str, tuple[str, ...]]:
+        """By what the pictures are made from: the options of the network."""
+        found: dict[str, tuple[str, ...]] = {CODE: ("network.name=scattering",)}
         if self.data and SMALL_VGG.is_file():
-            yield "vgg19-small", ("network.name=vgg19-small", f"network.weights={SMALL_VGG}")
+            found[TRAINED] = ("network.name=vgg19-small", f"network.weights={SMALL_VGG}")
+        return found
 
     def content(self, kind: str, width: int, height: int) -> Path:
         """The content at a size."""
-        path = self.runs / f"{kind}-{width}x{height}.tif"
-        if path.exists():
-            return path
-        if kind == "sample":
-            save(sample("content", width, height), path)
-        else:
-            _fill(DATA / "content" / "tubingen.jpg", width, height, path)
+        path = self.runs / f"content-{kind}-{width}x{height}.tif"
+        if not path.exists():
+            with _replacing(path) as new:
+                if kind == CODE:
+                    save(sample("content", width, height), new)
+                else:
+                    _fill(DATA / "content" / "tubingen.jpg", width, height, new)
         return path
 
     def style(self, kind: str, width: int, height: int, which: int = 0) -> Path:
         """One of two styles at a size."""
         name = STYLES[kind][which]
         path = self.runs / f"{name}-{width}x{height}.tif"
-        if path.exists():
-            return path
-        if kind == "sample":
-            save(sample(name, width, height), path)
-        else:
-            _fill(DATA / "style" / f"{name}.jpg", width, height, path)
+        if not path.exists():
+            with _replacing(path) as new:
+                if kind == CODE:
+                    save(sample(name, width, height), new)
+                else:
+                    _fill(DATA / "style" / f"{name}.jpg", width, height, new)
         return path
 
     def mask(self, width: int, height: int) -> Path:
@@ -100,8 +103,17 @@ class Place:
         path = self.runs / f"mask-{width}x{height}.png"
         x, y = np.arange(width)[None] / width, np.arange(height)[:, None] / height
         above = y < 0.5 + 0.12 * np.sin(2 * np.pi * x)
-        Image.fromarray((above * 255).astype(np.uint8)).save(path)
+        with _replacing(path) as new:
+            Image.fromarray((above * 255).astype(np.uint8)).save(new)
         return path
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name to write to, so that another process sees the whole file or none."""
+    new = path.with_name(f"{os.getpid()}-{path.name}")
+    yield new
+    new.replace(path)
 
 
 def _fill(source: Path, width: int, height: int, path: Path) -> None:
@@ -160,6 +172,32 @@ class Run:
         assert guides is not None
         return np.ascontiguousarray(guides[0])
 
+    def region_losses(self, region: int) -> list[tuple[float, float]]:
+        """By level, finest first, in a region: the style loss to its own style, to the other.
+
+        Of the run's network and its style layers, on the pyramid of the result.
+        """
+        losses, pixels = [], (self.result * 65535).round().astype(np.uint16)
+        for number, shape in enumerate(self.workspace.record["shapes"]):
+            if number:
+                pixels = reduce(_reader(pixels), pixels.shape[1:], Box(0, shape[0], 0, shape[1]))
+            level = Level(level_ref(self.workspace, number))
+            objective = level.objective
+            guides = level.guide(Box(0, shape[0], 0, shape[1]))
+            image = torch.from_numpy(pixels.astype(np.float32) / 65535)
+            grams = objective.grams(objective.style_features(image), guides)
+            own, other = (
+                np.mean(
+                    [
+                        float(style_loss(grams[style_key(region, j)], target.styles[j]))
+                        for j in objective.weights.style
+                    ]
+                )
+                for target in (objective.regions[region], objective.regions[1 - region])
+            )
+            losses.append((float(own), float(other)))
+        return losses
+
     def style_term(self, image: Array) -> float:
         """The style term of a whole image, as this run of one style has it."""
         objective = self.level.objective
@@ -183,6 +221,10 @@ class Run:
     def finest(self) -> list[dict[str, Any]]:
         """Iterations of the finest level."""
         return [step for step in self.history if step["level"] == 0]
+
+
+def _reader(pixels: NDArray[np.uint16]) -> Callable[[Box], NDArray[np.uint16]]:
+    return lambda box: pixels[:, box.y0 : box.y1, box.x0 : box.x1]
 
 
 def solve(place: Place, name: str, content: Path, styles: list[Path], *options: str) -> Run:

@@ -1,23 +1,33 @@
 """Figs. 6 and 7, large effects need the pyramid; and what it does to the run time."""
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from tests.benchmarks.figures.page import Section, numbers, table
 from tests.benchmarks.figures.plates import write_curves, write_plate
-from tests.benchmarks.figures.runs import Place, Run, solve
+from tests.benchmarks.figures.runs import CODE, WHAT, Place, Run, solve
 from tests.benchmarks.figures.scores import first_below, style_by_octave
+from tests.benchmarks.memory import Sampler
+
+Size = tuple[int, int]
+"""Width and height."""
+Cost = tuple[float, float]
+"""Seconds for a megapixel and step, and GiB at most."""
 
 WIDTH, HEIGHT = 1536, 1024
 COARSEST = 128
 """Short side of the pyramid's coarsest level, in pixels."""
-STEPS = (100, 50, 25, 15)
+STEPS = (60, 30, 15, 8)
 """Of the pyramid's levels, coarsest first."""
 REACH = 5
 """The first octave that the networks do not see by themselves."""
-SIZES = ((384, 256), (768, 512), (1536, 1024))
+SIZES = ((384, 256), (768, 512), (1536, 1024), (2304, 1536))
 CORE = 256
 """Of the patches whose time is taken, in pixels."""
 
@@ -32,26 +42,24 @@ def one_scale(shares: list[float], steps: list[int]) -> int:
     return round(sum(share * n for share, n in zip(shares, steps, strict=True)))
 
 
-def runs(place: Place, kind: str, network: tuple[str, ...], name: str) -> tuple[Run, Run]:
+def runs(place: Place, kind: str) -> tuple[Run, Run]:
     """A large image at one scale, and with the pyramid, in equal work."""
     width, height = place.pixels(WIDTH), place.pixels(HEIGHT)
     steps = _steps(place)
-    levels = len(steps)
-    shares = [4.0 ** (level + 1 - levels) for level in range(levels)]
-    once = one_scale(shares, steps)
+    shares = [4.0 ** (n + 1 - len(steps)) for n in range(len(steps))]
     content, style = place.content(kind, width, height), place.style(kind, width, height)
     large, pyramid = (
         solve(
             place,
-            f"scales-{kind}-{name}-{coarsest}",
+            f"scales-{kind}-{coarsest}",
             content,
             [style],
-            *network,
+            *place.kinds[kind],
             "patch.core=null",
             f"solver.steps={taken}",
             f"pyramid.coarsest={coarsest}",
         )
-        for coarsest, taken in ((height, [once]), (COARSEST, steps))
+        for coarsest, taken in ((height, [one_scale(shares, steps)]), (COARSEST, steps))
     )
     return large, pyramid
 
@@ -68,27 +76,25 @@ def scales(place: Place) -> Section:
     section = Section("figure-6-7", title)
     rows = []
     for kind in place.kinds:
-        for name, network in place.networks():
-            large, pyramid = runs(place, kind, network, name)
-            losses = {
-                label: style_by_octave(pixels, large.style())
-                for label, pixels in (
-                    ("content", large.content),
-                    ("one scale", large.result),
-                    ("pyramid", pyramid.result),
-                )
-            }
-            rows += [(f"{kind}, {name}", k, *numbers(v, ".3f")) for k, v in losses.items()]
-            where = f"{kind}, {name}"
-            alone, helped = (np.mean(losses[k][REACH:]) for k in ("one scale", "pyramid"))
-            section.expect(
-                bool(helped < alone),
-                f"from octave {REACH} on {alone:.3f} alone, {helped:.3f} with it ({where})",
+        large, pyramid = runs(place, kind)
+        losses = {
+            label: style_by_octave(pixels, large.style())
+            for label, pixels in (
+                ("content", large.content),
+                ("one scale", large.result),
+                ("pyramid", pyramid.result),
             )
-            _plate(place.plate("figure-6-7", name, kind), large, pyramid)
-            write_curves(place.plate("octaves", name, kind), where, losses, "style loss")
+        }
+        rows += [(WHAT[kind], k, *numbers(v, ".3f")) for k, v in losses.items()]
+        alone, helped = (np.mean(losses[k][REACH:]) for k in ("one scale", "pyramid"))
+        section.expect(
+            bool(helped < alone),
+            f"from octave {REACH} on {alone:.3f} alone, {helped:.3f} with it ({kind})",
+        )
+        _plate(place.plate("figure-6-7", kind), large, pyramid)
+        write_curves(place.plate("octaves", kind), WHAT[kind], losses, "style loss")
     octaves = max(len(row) for row in rows) - 2
-    columns = ("images, network", "", *(f"octave {o}" for o in range(octaves)))
+    columns = ("made from", "", *(f"octave {o}" for o in range(octaves)))
     width, height = place.pixels(WIDTH), place.pixels(HEIGHT)
     steps = " + ".join(map(str, _steps(place)))
     section.text = [
@@ -112,55 +118,64 @@ def run_time(place: Place) -> Section:
     section = Section("run-time", "Run time: warm starts need fewer steps, patches are cheaper")
     rows = []
     for kind in place.kinds:
-        for name, network in place.networks():
-            large, pyramid = runs(place, kind, network, name)
-            rows.append((f"{kind}, {name}", *_race(large, pyramid)))
-            section.expect(rows[-1][4] != "never", f"the pyramid takes longer ({kind}, {name})")
-    columns = ("images, network", "f at one scale", "steps", "s", "pyramid: steps of the finest")
-    sizes = _by_size(place)
-    whole, cut = sizes[-1][2:]
+        large, pyramid = runs(place, kind)
+        # both get there: what comes before the last step is said of both, too
+        goal = max(min(_values(run)) for run in (large, pyramid))
+        ends = [_reached(run, goal) for run in (large, pyramid)]
+        cells = [f"{steps} / {seconds:.0f}" for steps, seconds in ends]
+        rows.append((WHAT[kind], f"{goal:.4f}", *cells))
+        ratio = ends[1][1] / ends[0][1]
+        section.expect(ratio < 1, f"the pyramid takes {ratio:.2f} times as long ({kind})")
+    sizes = _by_size(SIZES[:-2] if place.fast else SIZES)
+    (whole, most), (cut, least) = list(sizes.values())[-1]
     section.expect(cut <= whole, f"a step on patches takes {cut / whole:.2f} times as long")
+    section.expect(least < most, "patches take as much memory")
     section.text = [
-        "To the f that one scale has at its end, on the finest level's objective: steps and "
-        "seconds, those of the coarser levels included.",
-        table((*columns, "s"), rows),
-        "Seconds for a megapixel and step, one level, one thread, scattering, whole image and "
-        f"patches of {CORE} px with 64 px more on each side. The machine was shared.",
+        "Steps of the finest level / seconds of all levels until f of the finest level is as small "
+        "as both runs of Figs. 6 and 7 get it; two runs at a time on two cores.",
+        table(("made from", "f", "one scale", "pyramid"), rows),
+        "Seconds for a megapixel and step / GiB of the process at most: one level, one thread, "
+        f"scattering, the whole image and patches of {CORE} px with 64 px more on each side.",
         table(
             ("size", "whole image", "patches"),
-            [(f"{w} x {h}", *numbers(seconds, ".2f")) for w, h, *seconds in sizes],
+            [
+                (f"{w} x {h}", *(f"{seconds:.2f} / {memory:.2f}" for seconds, memory in found))
+                for (w, h), found in sizes.items()
+            ],
         ),
     ]
     return section
 
 
-def _race(large: Run, pyramid: Run) -> tuple[str, str, str, str, str]:
-    goal, steps = large.objective, large.finest()
-    finest = pyramid.finest()
-    values = [*(step["objective"] for step in finest), pyramid.objective]
-    taken = first_below(values, goal)
-    start = [f"{goal:.5f}", str(len(steps)), f"{large.seconds:.0f}"]
-    if taken is None:
-        return start[0], start[1], start[2], "never", f"{pyramid.seconds:.0f}"
-    seconds = pyramid.seconds - sum(step["seconds"] for step in finest[taken:])
-    return start[0], start[1], start[2], str(taken), f"{seconds:.0f}"
+def _values(run: Run) -> list[float]:
+    """f of the finest level before each of its steps, and at the end."""
+    return [*(step["objective"] for step in run.finest()), run.objective]
 
 
-def _by_size(place: Place) -> list[tuple[int, int, float, float]]:
-    """Width, height, and seconds for a megapixel and step: on the whole image, on patches."""
-    return [
-        (*size, _pace(place, *size, "patch.core=null"), _pace(place, *size, f"patch.core={CORE}"))
-        for size in SIZES[: -1 if place.fast else None]
-    ]
+def _reached(run: Run, goal: float) -> tuple[int, float]:
+    """Steps of the finest level until f is at most `goal`, and seconds of all levels until then."""
+    taken = first_below(_values(run), goal)
+    return taken, run.seconds - sum(step["seconds"] for step in run.finest()[taken:])
 
 
-def _pace(place: Place, width: int, height: int, core: str) -> float:
-    content, style = place.content("sample", width, height), place.style("sample", *SIZES[0])
-    options = ("solver.steps=[4]", f"pyramid.coarsest={height}", core)
-    run = solve(place, f"time-{width}-{core}", content, [style], *options)
-    return _typical(run.finest()) / (width * height / 1e6)
+def _by_size(sizes: Sequence[Size]) -> dict[Size, list[Cost]]:
+    """What the whole image and patches cost, each in a process that does nothing else."""
+    found: dict[Size, list[Cost]] = {}
+    for size in sizes:
+        found[size] = []
+        for core in ("null", str(CORE)):
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+                found[size].append(alone.submit(_cost, size, core).result())
+    return found
 
 
-def _typical(steps: list[dict[str, Any]]) -> float:
-    """Seconds of a step, the first left out: it sets up."""
-    return float(np.median([step["seconds"] for step in steps[1:]]))
+def _cost(size: Size, core: str) -> Cost:
+    width, height = size
+    options = ("solver.steps=[2]", f"pyramid.coarsest={height}", f"patch.core={core}")
+    with TemporaryDirectory() as folder, Sampler(os.getpid()) as sampler:
+        place = Place(Path(folder), Path(folder), fast=False, data=False)
+        content, style = place.content(CODE, width, height), place.style(CODE, *SIZES[0])
+        run = solve(place, "time", content, [style], *place.kinds[CODE], *options)
+        _, peak = sampler.take()
+    seconds = run.finest()[-1]["seconds"]  # the first step sets up
+    return seconds / (width * height / 1e6), peak / 2**30

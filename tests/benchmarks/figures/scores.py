@@ -76,11 +76,14 @@ def _grams(
     return found
 
 
-def first_below(values: Sequence[float], goal: float) -> int | None:
-    """How many steps it takes to a value of at most `goal`; None: more than there are.
+def first_below(values: Sequence[float], goal: float) -> int:
+    """How many steps it takes to a value of at most `goal`.
 
     Args:
         values: f before each step, and after the last.
         goal: To be reached.
+
+    Raises:
+        StopIteration: It is not.
     """
-    return next((n for n, value in enumerate(values) if value <= goal), None)
+    return next(n for n, value in enumerate(values) if value <= goal)
