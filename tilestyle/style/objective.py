@@ -234,7 +234,7 @@ class Objective:
         Returns:
             What `measure` does; for a content layer the scalar mean (F_k(X) - F_k(C))^2 /
             mean F_k(S)^2, under `content_key`, and under `edge_key` for one of the edge term; the
-            mean of the variation.
+            mean of the variation, where it counts.
         """
         with torch.no_grad():
             features = self.features(image)
@@ -249,7 +249,8 @@ class Objective:
                 if edges is not None and k in self.weights.edges:
                     cells = cell_weights(edges, stride, *error.shape)
                     found[edge_key(k)] = _mean(cells * error, weights)
-            found[VARIATION] = _mean(variation(image), window)
+            if self.weights.tv:
+                found[VARIATION] = _mean(variation(image), window)
         return found
 
     def value(self, parts: Parts) -> Value:
@@ -260,7 +261,9 @@ class Objective:
         total = weights.alpha * content + weights.beta * style
         if weights.strength:
             total += weights.strength * _weighted(parts, weights.edges, edge_key)
-        return Value(content, style, total + weights.tv * float(parts[VARIATION][0]))
+        if weights.tv:
+            total += weights.tv * float(parts[VARIATION][0])
+        return Value(content, style, total)
 
     def style_value(self, parts: Parts) -> float:
         """The style term of what `measure` finds, over the whole image."""
