@@ -40,10 +40,10 @@ run_job() {
   tilestyle run "$content" "$style" --output "$output" --cluster "$folder/scheduler.json" "$@" &
   run=$!
   trap 'kill -TERM "$run"' TERM
-  code=143
-  while ((code == 143)); do # the trap has cut a wait short
+  while true; do # the trap cuts a wait short
     code=0
     wait "$run" || code=$?
+    kill -0 "$run" 2> /dev/null || break
   done
   if ((code != 0 && code != 75)); then tail -n 20 "$folder/log"; fi
 }

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import pyvips
 import tifffile
+import torch
 import zarr
 
+from tests.vgg_files import small_state
 from tilestyle import cli
 from tilestyle.config import load_config
 from tilestyle.store.lock import hold
@@ -349,9 +351,9 @@ def test_preserved_colours_come_out_as_they_went_in(tilestyle: Tilestyle, tmp_pa
 
 
 SHORT_FORMS = {
-    "--edges": ["edges.strength=0.1"],
+    "--edges": ["edges.strength=preset"],
     "--edges 0.7": ["edges.strength=0.7"],
-    "--edge-mask m.png": ["edges.mask=m.png", "edges.strength=0.1"],
+    "--edge-mask m.png": ["edges.mask=m.png", "edges.strength=preset"],
     "--edge-mask m.png --set edges.strength=0.2": ["edges.mask=m.png", "edges.strength=0.2"],
     "--edge-mask m.png --edges 0": ["edges.mask=m.png"],
     "--mask m.png": ["style.masks=[m.png]"],
@@ -368,6 +370,34 @@ def test_a_short_form_is_what_it_stands_for(
     monkeypatch.setattr(cli, "_run", lambda *arguments: seen.append(arguments[-1]))
     assert tilestyle("run", "c.tif", "s.tif", "t.tif", "-o", "r.tif", *flags.split())[0] == 0
     assert seen == [load_config(None, SHORT_FORMS[flags])]
+
+
+@pytest.mark.parametrize("name", ["nets #2/vgg.pth", "a: b.pth", "[x].pth", "Bäume \U0001f332.pth"])
+def test_a_flag_is_taken_as_it_is(
+    tilestyle: Tilestyle, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    seen = []
+    monkeypatch.setattr(cli, "_run", lambda *arguments: seen.append(arguments[-1]))
+    flags = ("--weights", name, "--cluster", name, "--working-space", "srgb", "--edge-mask", name)
+    assert tilestyle("run", "c.tif", "s.tif", "-o", "r.tif", *flags)[0] == 0
+    assert seen[0].network.weights == str(Path(name).resolve())
+    assert seen[0].cluster.kind == seen[0].edges.mask == name
+
+
+def test_a_stage_refuses_what_a_run_would(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    assert tilestyle("ingest", *images, "-w", "w", *FAST)[0] == 0
+    refuse(tilestyle("pyramid", "-w", "w", "--workers", "-1"), "cluster.workers")
+
+
+def test_other_weights_under_the_same_name(tilestyle: Tilestyle, images: tuple[str, str]) -> None:
+    network = ["--set", "network.name=vgg19-small", "--weights", "w.pth"]
+    torch.save(small_state(), "w.pth")
+    assert tilestyle("ingest", *images, "-w", "w", *network)[0] == 0
+    torch.save({k: 2 * v for k, v in small_state().items()}, "w.pth")
+    refuse(tilestyle("ingest", *images, "-w", "w", *network), "weights was another")
+    torch.save(small_state(), "moved.pth")
+    moved = [*network[:-1], "moved.pth"]
+    assert tilestyle("ingest", *images, "-w", "w", *moved)[0] == 0
 
 
 def test_masks_and_edges_by_short_forms(tilestyle: Tilestyle, images: tuple[str, str]) -> None:

@@ -17,6 +17,7 @@ from tilestyle import __version__
 from tilestyle.cli_options import (
     PathArgument,
     RootArgument,
+    as_overrides,
     cluster_option,
     content_argument,
     output_option,
@@ -141,19 +142,17 @@ def _stage(name: str, text: str) -> None:
         from tilestyle.store.lock import hold
         from tilestyle.store.workspace import STAGES, Workspace, log_of
 
-        store = Workspace.open(workspace)
-        if store.finished(name):
-            return
-        before = STAGES[STAGES.index(name) - 1]
-        if not store.finished(before):
-            raise UserError(f"{workspace}: {before} comes before {name}; run it first")
-        where = _cluster_of(store, cluster, workers)
-        with (
-            hold(workspace),
-            showing(console, log_of(workspace)) as tell,
-            connect(where) as connected,
-        ):
-            {"pyramid": pyramid, "stylize": stylize}[name](store, connected, tell)
+        Workspace.open(workspace)  # says so where there is none
+        with hold(workspace):
+            store = Workspace.open(workspace)  # as the driver before has left it
+            if store.finished(name):
+                return
+            before = STAGES[STAGES.index(name) - 1]
+            if not store.finished(before):
+                raise UserError(f"{workspace}: {before} comes before {name}; run it first")
+            where = _cluster_of(store, cluster, workers)
+            with showing(console, log_of(workspace)) as tell, connect(where) as connected:
+                {"pyramid": pyramid, "stylize": stylize}[name](store, connected, tell)
 
 
 _stage("pyramid", "Build the Gaussian pyramids.")
@@ -339,11 +338,10 @@ def _run(content: Any, styles: Sequence[Any], output: Path, workspace: Any, conf
 
 def _cluster_of(workspace: Any, kind: str | None, workers: int | None) -> Any:
     """The cluster of a workspace's config, or as the flags say."""
-    from tilestyle.config import Config
+    from tilestyle.config import load_config
 
-    flags = {"kind": kind, "workers": workers}
-    given = {key: value for key, value in flags.items() if value is not None}
-    return Config.model_validate(workspace.record["config"]).cluster.model_copy(update=given)
+    given = as_overrides({"cluster.kind": kind, "cluster.workers": workers})
+    return load_config(None, given, base=workspace.record["config"]).cluster
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -2,8 +2,7 @@
 
 import functools
 import json
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +66,14 @@ input_options = {
     ),
 }
 
+PRESET = "preset"
+"""`edges.strength` where none is given."""
 region_options = (
     click.option(
         "--edges",
         "strength",
-        type=float,
         is_flag=False,
-        flag_value=math.nan,
+        flag_value=PRESET,
         metavar="[STRENGTH]",
         help="Keep the content's edges. Without a number put it behind the images.",
     ),
@@ -93,6 +93,12 @@ region_options = (
         help="White where a style image shows the style: one for each, in their order.",
     ),
 )
+
+
+def as_overrides(flags: Mapping[str, Any]) -> list[str]:
+    """What `--set` would be given for flags, but for those that are None: JSON is YAML."""
+    given = {key: value for key, value in flags.items() if value is not None}
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items()]
 
 
 def with_config(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,7 +125,7 @@ def with_config(function: Callable[..., Any]) -> Callable[..., Any]:
             "cluster.kind": cluster,
             "cluster.workers": workers,
         }
-        given = [f"{key}={value}" for key, value in flags.items() if value is not None]
+        given = as_overrides(flags)
         return function(config=load_config(config, [*overrides, *given]), **rest)
 
     return command
@@ -130,8 +136,7 @@ def with_input(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(overrides: tuple[str, ...], **rest: Any) -> Any:
-        values = {key: rest.pop(key) for key in input_options}
-        given = [f"input.{k}={json.dumps(v)}" for k, v in values.items() if v is not None]
+        given = as_overrides({f"input.{key}": rest.pop(key) for key in input_options})
         return function(overrides=(*overrides, *given), **rest)
 
     for option in reversed(input_options.values()):
@@ -145,25 +150,23 @@ def with_regions(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(
         config: Any,
-        strength: float | None,
+        strength: str | None,
         edge_mask: str | None,
         masks: tuple[str, ...],
         own_masks: tuple[str, ...],
         **rest: Any,
     ) -> Any:
-        from tilestyle.config import KEPT_EDGES, load_config
+        from tilestyle.config import load_config
 
         if strength is None and edge_mask and not config.edges.strength:
-            strength = math.nan
-        if strength is not None and math.isnan(strength):  # none was given
-            strength = KEPT_EDGES
-        values = {
+            strength = PRESET
+        flags = {
             "edges.strength": strength,
             "edges.mask": edge_mask,
             "style.masks": masks or None,
             "style.own_masks": own_masks or None,
         }
-        given = [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
+        given = as_overrides(flags)
         base = config.model_dump(exclude_unset=True)
         return function(config=load_config(None, given, base=base), **rest)
 

@@ -25,10 +25,6 @@ def _odd(value: int) -> int:
 Weight = Annotated[float, Field(ge=0)]
 Steps = Annotated[int, Field(ge=0)]
 
-KEPT_EDGES = 0.1
-"""The `edges.strength` to begin with, that of `tilestyle run --edges`: edges stay, and the
-style does not suffer; measured in docs/results.md."""
-
 
 def at_level(value: Any, level: int, levels: int) -> Any:
     """A value that may be a list, coarsest level first, whose last is for all finer ones."""
@@ -114,9 +110,9 @@ class Style(_Section):
 class Edges(_Section):
     """Edges of the content; see docs/adr/0020."""
 
-    strength: Weight = 0.0
-    """How much edges are kept: weight of the content's finest layers there. 0: not at all; 0.1 is a
-    good beginning."""
+    strength: Weight | Literal["preset"] = 0.0
+    """How much edges are kept: weight of the content's finest layers there. 0: not at all; preset:
+    as much as costs the style little, by network."""
     weight: Weight | None = None
     """Eq. (2) to the letter: edges are a region of their own, and this is the weight of its style
     term beside 1 for the rest; None: one style term."""
@@ -273,7 +269,8 @@ class Config(_Section):
             mode="json",
             exclude={
                 "input": {"max_pixels"},
-                "style": {"masks", "own_masks"},  # images are told apart by what is in them
+                "network": {"weights"},  # told apart by what is in them, as the images below
+                "style": {"masks", "own_masks"},
                 "edges": {"mask"},
                 "output": True,
                 "cluster": {"kind", "workers", "tls"},

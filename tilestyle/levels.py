@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from math import nan
+from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def _color_maps(workspace: Workspace, cluster: Cluster) -> list[ColorMap]:
     ladders = record["ladders"]
     shapes: dict[int | None, tuple[int, int]] = {None: ladders["content"][0]}
     shapes |= {n: ladders[f"style/{n}"][0] for n in range(len(record["style_levels"][0]))}
-    content, *styles = cluster.run(color_graph(level_ref(workspace, 0), shapes))
+    content, *styles = cluster.run(color_graph(level_ref(workspace, 0, record=True), shapes))
     for n, style in enumerate(styles):
         if not style.pixels:
             raise _black(Config.model_validate(record["config"]), n)
@@ -202,6 +202,11 @@ def _iterate(
     while t < iterations and not settled(_traces(workspace, number), solver.tolerance):
         with _naming(level):
             event = iterate(level, cluster, t, done)
+        if not isfinite(event.objective):
+            raise UserError(
+                f"level {number}, iteration {t + 1}: f is no finite number any more; "
+                "in a new workspace, network.precision=float32 or a smaller solver.rate may do"
+            )
         t += 1
         workspace.advance(
             progress={"level": number, "iteration": t},

@@ -26,7 +26,7 @@ from tilestyle.store.location import Root
 from tilestyle.store.lock import hold
 from tilestyle.store.pyramid import Shape, level_shapes
 from tilestyle.store.workspace import Workspace, check_space, exists, sizes
-from tilestyle.style.build import weigh
+from tilestyle.style.build import weigh, weights_file
 
 logger = logging.getLogger("tilestyle.images")
 
@@ -179,8 +179,10 @@ def plan(images: Images, config: Config) -> dict[str, Any]:
         [_style_level(level, shapes[0], ladder, config) for ladder in styles]
         for level in range(len(shapes))
     ]
+    weights = None
     if not config.solver.idle:
-        network = shared_network(config.network)
+        weights = _weights_hash(config)
+        network = shared_network(config.network, weights)
         for level, (shape, chosen) in enumerate(zip(shapes, style_levels, strict=True)):
             seen = [shape, *(ladder[k] for ladder, k in zip(styles, chosen, strict=True))]
             weigh(config, network, seen, level, len(shapes))
@@ -188,6 +190,7 @@ def plan(images: Images, config: Config) -> dict[str, Any]:
         "config": config.model_dump(mode="json"),
         "identity": config.identity(),
         "inputs": [{"role": name, **_fingerprint(image)} for name, image in images.items()],
+        "weights": weights,
         "shapes": [list(shape) for shape in shapes],
         "ladders": {name: [list(s) for s in ladder] for name, ladder in ladders.items()},
         "style_levels": style_levels,
@@ -237,6 +240,13 @@ def _style_level(
     return min(max(nearest, 0), len(ladder) - 1)
 
 
+def _weights_hash(config: Config) -> str | None:
+    """SHA-256 of the file that the network is made from, if it is trained."""
+    return (
+        None if config.network.name == "scattering" else content_hash(weights_file(config.network))
+    )
+
+
 def _fingerprint(image: Path | Source) -> dict[str, Any]:
     if isinstance(image, Path):
         return {"name": image.name, "sha256": content_hash(image)}
@@ -261,6 +271,8 @@ def _compare(workspace: Workspace, record: dict[str, Any]) -> None:
             before = old["identity"].get(section, {}).get(key)
             if before != now:
                 raise UserError(f"{where}: {section}.{key} was {before}, now {now}; {advice}")
+    if old["weights"] != record["weights"]:
+        raise UserError(f"{where}: the file of the network's weights was another; {advice}")
 
 
 def check_output(output: Path, options: Input | None = None) -> None:

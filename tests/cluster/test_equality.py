@@ -12,6 +12,7 @@ import pytest
 import torch
 from dask import delayed
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.cluster.conftest import Interrupt, Run, images, small_config
 from tilestyle import pipeline, stages
@@ -22,6 +23,7 @@ from tilestyle.cluster import tasks
 from tilestyle.cluster.connect import connect
 from tilestyle.cluster.level import Level, LevelRef
 from tilestyle.config import Config
+from tilestyle.errors import UserError
 from tilestyle.levels import level_ref, stylize
 from tilestyle.report.events import Event, IterationDone, PatchDone
 from tilestyle.store.pyramid import expand
@@ -179,3 +181,38 @@ def test_a_killed_worker_changes_nothing(
 
         stylize(workspace, cluster, kill)
     assert np.array_equal(np.asarray(stages.result_array(workspace)[:]), undisturbed)
+
+
+def test_targets_of_deep_content_layers_do_not_depend_on_patches(run: Run, tmp_path: Path) -> None:
+    """Where they reach farther than every style layer."""
+    layers = ("loss.style_layers={first.0: 1}", "loss.content_layers={second.2: 1}")
+    found = []
+    for name, core in (("whole", "null"), ("tiled", "64")):
+        run(name, *layers, f"patch.core={core}", "pyramid.coarsest=200", "solver.steps=1")
+        workspace = Workspace.open(tmp_path / f"{name}.tilestyle")
+        found.append(workspace.load_targets(FINEST)[0]["second.2"])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6 * np.abs(found[0]).max())
+
+
+@pytest.mark.parametrize("colour", [(200, 180, 140), (0, 0, 0), (255, 255, 255)])
+@pytest.mark.parametrize("mode", ["admm", "exact"])
+def test_a_style_of_one_colour(colour: tuple[int, int, int], mode: str, tmp_path: Path) -> None:
+    Image.new("RGB", (96, 96), colour).save(tmp_path / "style.png")
+    config = small_config("solver.steps=3", "solver.min_steps=1", f"solver.mode={mode}")
+    output = tmp_path / "r.tif"
+    summary = pipeline.run(images()[0], [tmp_path / "style.png"], output, config)
+    assert np.isfinite(summary.quality.objective)
+    x = np.asarray(stages.result_array(Workspace.open(summary.workspace))[:])
+    assert np.isfinite(x).all()
+    assert np.ptp(x) > 0.1
+
+
+def test_an_objective_that_is_no_number_ends_the_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(self: Objective, parts: Any) -> float:
+        return float("nan")
+
+    monkeypatch.setattr(Objective, "style_value", nothing)
+    with pytest.raises(UserError, match=r"iteration 1: f is no finite number"):
+        run("run")

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 from dask import delayed
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from tests.cluster.faults import repeated, run, watched
 from tilestyle import pipeline
@@ -21,6 +22,7 @@ from tilestyle.config import Cluster as ClusterConfig
 from tilestyle.errors import TryAgainError, UserError
 from tilestyle.report.events import Event, PatchDone
 
+NO_MEMORY = "DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."
 STARTED, GO_ON, ENDED = threading.Event(), threading.Event(), threading.Event()
 
 
@@ -72,6 +74,60 @@ def test_a_second_signal_stops_at_once() -> None:
             cluster.run([delayed(wait_to_be_told, pure=False)()])
         assert not ENDED.is_set()
         GO_ON.set()
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("last", [True, False])
+def test_a_signal_is_heard_to_the_last_value(last: bool) -> None:
+    def done(place: int, _: object) -> None:
+        if place == (4 if last else 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with connect(ClusterConfig(kind="threads", workers=1)) as cluster:
+        graph = [delayed(abs)(-n) for n in range(5)]
+        with pytest.raises(KeyboardInterrupt):
+            cluster.run(graph, done)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_tasks_of_others_are_not_waited_for(shared: LocalCluster) -> None:
+    with Client(shared) as other, connect(ClusterConfig(kind=shared.scheduler_address)) as cluster:
+        theirs = other.submit(wait_to_be_told, pure=False)
+        STARTED.wait(60)
+        with pytest.raises(ZeroDivisionError):
+            cluster.run([delayed(divmod)(1, 0)])
+        assert not ENDED.is_set()
+        GO_ON.set()
+        theirs.result()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError(NO_MEMORY)]
+)
+def test_no_memory_is_one_clear_line(error: Exception) -> None:
+    with (
+        connect(ClusterConfig(kind="threads", workers=1)) as cluster,
+        pytest.raises(UserError, match=r"found no memory; .*fewer workers"),
+    ):
+        cluster.run([delayed(fail)(error)])
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+@pytest.fixture
+def shared() -> Iterator[LocalCluster]:
+    """A cluster of two workers, for more than one client."""
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        host="127.0.0.1",
+        protocol="tcp://",
+        dashboard_address=None,
+    ) as cluster:
+        yield cluster
 
 
 def test_a_scheduler_that_goes_away_is_one_clear_line() -> None:

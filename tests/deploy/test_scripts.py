@@ -34,6 +34,29 @@ def test_a_script_is_clean(path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("ending", ["kill -TERM $$", "exit 75", "exit 0"])
+def test_a_job_ends_however_its_run_does(ending: str, tmp_path: Path) -> None:
+    """Also where SIGTERM ends the driver before it can say 75."""
+    script = f"""
+        set -euo pipefail
+        tilestyle() {{ if [ "$1" = run ]; then bash -c '{ending}'; else mkdir -p "$4"; fi; }}
+        dask() {{ touch "$PWD/scheduler"; echo "{{}}" > "$7"; sleep 60; }}
+        . deploy/job.sh
+        launch=(true)
+        run_job c.tif s.tif o.tif
+        echo "code $code"
+        exit "$code"
+    """
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    code = {"exit 75": 75, "exit 0": 0}.get(ending, 143)
+    assert done.returncode == code, done.stderr
+    assert f"code {code}" in done.stdout
+    assert not list(tmp_path.glob(".tilestyle-job.*"))
+
+
 @pytest.mark.parametrize("path", sorted((DEPLOY / "docker").iterdir()), ids=lambda path: path.name)
 def test_a_dockerfile_is_clean(path: Path) -> None:
     hadolint = Path(sys.executable).parent / "hadolint"

@@ -12,7 +12,7 @@ from tilestyle import pipeline
 from tilestyle.errors import TryAgainError, UserError
 from tilestyle.report.events import Event, IterationDone, PatchDone
 from tilestyle.store import s3 as connection
-from tilestyle.store.location import create_key, names, open_store, read_key, write_key
+from tilestyle.store.location import as_root, create_key, names, open_store, read_key, write_key
 from tilestyle.store.lock import hold
 from tilestyle.store.workspace import LOCK, Workspace
 
@@ -38,7 +38,7 @@ def test_of_many_who_create_a_key_one_succeeds(s3: Server) -> None:
 
     def create(n: int) -> None:
         ready.wait()
-        create_key(open_store(f"{ROOT}race"), "key", b"%d" % n)
+        create_key(as_root(f"{ROOT}race"), "key", b"%d" % n)
 
     threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -46,7 +46,7 @@ def test_of_many_who_create_a_key_one_succeeds(s3: Server) -> None:
     for thread in threads:
         thread.join()
     first = read_key(open_store(f"{ROOT}race"), "key")
-    create_key(open_store(f"{ROOT}race"), "key", b"later")
+    create_key(as_root(f"{ROOT}race"), "key", b"later")
     assert read_key(open_store(f"{ROOT}race"), "key") == first
 
 

@@ -1,12 +1,16 @@
 """The lock: one driver at a time, and none is kept out by a dead one."""
 
+import errno
 import json
+import os
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tilestyle.errors import TryAgainError, UserError
@@ -42,6 +46,48 @@ def dead_process() -> int:
     with subprocess.Popen(["true"]) as process:
         pass
     return process.pid
+
+
+@pytest.fixture
+def zombie() -> Iterator[Holder]:
+    """A driver that was killed, and whose parent has not asked how it ended."""
+    process = subprocess.Popen(["sleep", "60"])
+    who = Holder(pid=process.pid, started=psutil.Process(process.pid).create_time())
+    process.kill()
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    yield who
+    process.wait()
+
+
+def test_a_zombie_is_dead(root: Path, zombie: Holder) -> None:
+    write(root, zombie)
+    with hold(root):
+        pass
+
+
+def test_a_lock_is_released_though_its_last_beat_failed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    with hold(root):
+        monkeypatch.setattr(lock, "write_key", no_space)
+        time.sleep(0.2)
+    assert holder(open_store(root)) is None
+
+
+def no_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_file_system_without_hard_links(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with hold(root), pytest.raises(TryAgainError, match="another run is at work"), hold(root):
+        pass
+    assert names(open_store(root)) == ["zarr.json"]
 
 
 ELSEWHERE = Holder(host="elsewhere", nonce="theirs")
@@ -121,7 +167,7 @@ def test_of_many_who_create_a_key_one_succeeds(root: Path) -> None:
 
     def create(n: int) -> None:
         ready.wait()
-        create_key(open_store(root), "key", b"%d" % n * 1000)
+        create_key(root, "key", b"%d" % n * 1000)
 
     threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
     for thread in threads:
@@ -131,5 +177,5 @@ def test_of_many_who_create_a_key_one_succeeds(root: Path) -> None:
     first = read_key(open_store(root), "key")
     assert first is not None
     assert len(set(first)) == 1
-    create_key(open_store(root), "key", b"later")
+    create_key(root, "key", b"later")
     assert read_key(open_store(root), "key") == first

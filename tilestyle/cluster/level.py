@@ -1,5 +1,6 @@
 """What a worker holds of one level: arrays, grid, network and style targets, set up once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -28,8 +29,12 @@ ALIGN = 32
 
 
 def kept(name: str) -> int:
-    """Generations of an array that are kept: a task that runs again must find what it has read."""
-    return HISTORY + 1 if name in ("s", "y") else 2
+    """Generations of an array that are kept: a task that runs again must find what it has read.
+
+    A task that is late by an iteration writes what nobody reads: of the arrays whose generation t
+    is read to make that of t + 1 there is one more.
+    """
+    return {"s": HISTORY + 2, "y": HISTORY + 2, "g": 3}.get(name, 2)
 
 
 def patch_grid(shape: tuple[int, int], patch: Patch) -> Grid:
@@ -77,7 +82,7 @@ class Level:
     @cached_property
     def network(self) -> Network:
         """The feature network, shared by all levels of this process."""
-        return shared_network(self.config.network)
+        return shared_network(self.config.network, self.record["weights"])
 
     @cached_property
     def device(self) -> torch.device:
@@ -105,9 +110,9 @@ class Level:
         masks = self.guides.read(box)
         return None if masks is None else self.tensor(masks)
 
-    def measuring(self, grid: Grid) -> Grid:
-        """The windows of a grid on boxes that hold all that the style layers see of them."""
-        reach = max(self.network.layers[name].margin for name in self.weights.style)
+    def measuring(self, grid: Grid, layers: Iterable[str]) -> Grid:
+        """The windows of a grid on boxes that hold all that these layers see of them."""
+        reach = max(self.network.layers[name].margin for name in layers)
         return grid.widened(_aligned(reach + self.config.patch.blend // 2))
 
     def cores(self, core: int | None) -> Grid:
@@ -156,8 +161,13 @@ def _aligned(pixels: int) -> int:
 
 
 @lru_cache(maxsize=2)
-def shared_network(config: NetworkConfig) -> Network:
-    """The network of a config, built once in a process; see `build_network`."""
+def shared_network(config: NetworkConfig, weights: str | None = None) -> Network:
+    """The network of a config, built once in a process; see `build_network`.
+
+    Args:
+        config: Names a file of weights, or none.
+        weights: Tells apart what has lain under that name.
+    """
     return build_network(config)
 
 

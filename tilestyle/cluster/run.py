@@ -1,8 +1,8 @@
 """Run one graph on a cluster: values as they come, errors in one clear line, a stop that drains."""
 
+import asyncio
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -10,7 +10,8 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
-from distributed import Client, Future, KilledWorker, Worker
+import torch
+from distributed import Client, Future, KilledWorker, Scheduler, Worker
 from distributed.comm import CommClosedError
 
 from tilestyle.cluster.records import Place
@@ -78,6 +79,7 @@ def explained(client: Client) -> Iterator[None]:
 
     Raises:
         WorkerKilledError: A task has killed its workers.
+        UserError: A task found no memory.
         TryAgainError: The scheduler is gone.
     """
     try:
@@ -85,7 +87,12 @@ def explained(client: Client) -> Iterator[None]:
     except KilledWorker as error:
         place = Place.parse(str(error.task))
         raise WorkerKilledError(place, error.allowed_failures + 1, str(error.task)) from error
-    except (CancelledError, OSError, RuntimeError) as error:
+    except (CancelledError, OSError, RuntimeError, MemoryError) as error:
+        if _out_of_memory(error):
+            raise UserError(
+                "a task found no memory; what is done is kept: take fewer workers (--workers), or "
+                "smaller patches (patch.core) in a new workspace"
+            ) from error
         if client.status == "running" and not isinstance(error, CancelledError | CommClosedError):
             raise
         raise TryAgainError(
@@ -93,14 +100,28 @@ def explained(client: Client) -> Iterator[None]:
         ) from error
 
 
+def _out_of_memory(error: BaseException) -> bool:
+    """Of numpy, of torch on a GPU, of torch elsewhere."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    )
+
+
 @contextmanager
 def _signals_to(finished: Finished) -> Iterator[None]:
-    """Within, a first SIGINT or SIGTERM is told as None; a second one interrupts at once."""
+    """Within, a first SIGINT or SIGTERM is told as None; a second one interrupts at once.
+
+    Raises:
+        KeyboardInterrupt: At the end, of one that came when all had been taken.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    asked = threading.Event()
+
     def first(number: int, frame: FrameType | None) -> None:
+        asked.set()
         for each in heard:
             signal.signal(each, _interrupt)
         finished.put(None)
@@ -115,6 +136,8 @@ def _signals_to(finished: Finished) -> Iterator[None]:
     finally:
         for each in heard:
             signal.signal(each, before[each])
+    if asked.is_set():
+        raise KeyboardInterrupt
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -123,12 +146,33 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _drain(client: Client, futures: Sequence[Future]) -> None:
     """Give up all tasks that wait, and let those that run come to their end, and their records."""
-    for future in futures:
-        future.release()
     with suppress(OSError, RuntimeError, CancelledError):  # the cluster itself may be what failed
-        while client.status == "running" and any(client.run(_busy, on_error="ignore").values()):
-            time.sleep(0.1)
+        ours = client.run_on_scheduler(_wanted, client=client.id)
+        for future in futures:
+            future.release()
+        # what comes to an end may have made room for one more
+        while client.status == "running" and any(
+            client.run(_waited_for, ours, on_error="ignore").values()
+        ):
+            pass
 
 
-def _busy(dask_worker: Worker) -> bool:
-    return bool(dask_worker.state.executing)
+def _wanted(client: str, dask_scheduler: Scheduler) -> set[str]:
+    """Keys of all unfinished tasks that a client waits for; others may share the cluster."""
+    found: set[str] = set()
+    left = list(dask_scheduler.clients[client].wants_what)
+    while left:
+        task = left.pop()
+        if task.key not in found and task.state not in ("memory", "forgotten"):
+            found.add(task.key)
+            left += task.dependencies
+    return found
+
+
+async def _waited_for(keys: set[str], dask_worker: Worker) -> bool:
+    """Wait until a worker executes none of these tasks; whether it did."""
+    waited = False
+    while any(task.key in keys for task in dask_worker.state.executing):
+        waited = True
+        await asyncio.sleep(0.1)
+    return waited

@@ -70,12 +70,13 @@ def measure_style(ref: LevelRef, style: int, patch: int) -> Statistics:
     """CF(S) of one patch of a style image, for all layers that count, as of one region."""
     level = open_level(ref)
     image = level.style_arrays[style]
-    grid = level.measuring(level.grid_of((image.shape[1], image.shape[2])))
+    layers = level.weights.layers
+    grid = level.measuring(level.grid_of((image.shape[1], image.shape[2])), layers)
     box = grid[patch].box
     pixels = level.tensor(level.read_style(style, box))
     with torch.no_grad():
-        features = level.network.features(pixels, level.weights.layers)
-    every = replace(level.weights, style=dict.fromkeys(level.weights.layers, 1.0))
+        features = level.network.features(pixels, layers)
+    every = replace(level.weights, style=dict.fromkeys(layers, 1.0))
     own = level.guides.of_style(style, box)
     mask = None if own is None else level.tensor(own)
     window = level.tensor(grid.window(grid[patch]))
@@ -111,7 +112,7 @@ def _energy(level: Level, box: Box) -> Tensor:
 def measure_patch(ref: LevelRef, t: int, patch: int) -> Statistics:
     """CF(X) weighted by the patch's window, free of the patch's border: see docs/adr/0004."""
     level = open_level(ref)
-    grid = level.measuring(level.grid)
+    grid = level.measuring(level.grid, level.weights.style)
     where = grid[patch]
     x = level.tensor(read_box(level.state("x", t), where.box))
     window = level.tensor(grid.window(where))

@@ -1,7 +1,9 @@
 """Where a workspace lies: a folder, or a prefix of a bucket; and the store that zarr uses there."""
 
+import errno
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from tilestyle.store.retry import Retrying
 Root = Path | str
 """A folder, or s3://bucket/prefix."""
 S3 = "s3://"
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+"""A file system without hard links says so: FAT, some network shares."""
 
 
 def as_root(text: str | os.PathLike[str]) -> Root:
@@ -72,9 +76,16 @@ def write_key(store: Store, key: str, value: bytes) -> None:
     sync(store.set(key, _buffer(value)))
 
 
-def create_key(store: Store, key: str, value: bytes) -> None:
+def create_key(root: Root, key: str, value: bytes) -> None:
     """Give a key these bytes unless it has some; of several who try, one succeeds."""
-    sync(store.set_if_not_exists(key, _buffer(value)))
+    try:
+        sync(open_store(root).set_if_not_exists(key, _buffer(value)))
+    except OSError as error:
+        if not isinstance(root, Path) or error.errno not in _NO_LINKS:
+            raise
+        # others may see it empty for a moment, and take it for damaged
+        with suppress(FileExistsError), (root / key).open("xb") as file:
+            file.write(value)
 
 
 def delete_key(store: Store, key: str) -> None:

@@ -55,7 +55,9 @@ class Holder:
         if self.host != socket.gethostname():
             return time.time() - self.beat < STALE
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 1
+            process = psutil.Process(self.pid)
+            ended = process.status() == psutil.STATUS_ZOMBIE  # and its parent has not looked
+            return not ended and abs(process.create_time() - self.started) < 1
         except psutil.NoSuchProcess:
             return False
 
@@ -111,7 +113,7 @@ def hold(root: Root) -> Iterator[None]:
 def _take(root: Root, store: Store) -> Holder:
     while True:
         mine = Holder()
-        create_key(store, LOCK, _encode(mine))
+        create_key(root, LOCK, _encode(mine))
         found = holder(store)
         if found == mine:
             return mine
@@ -131,7 +133,8 @@ def _take(root: Root, store: Store) -> Holder:
 
 def _release(root: Root, store: Store, mine: Holder) -> None:
     with suppress(OSError):
-        if holder(store) == mine:
+        found = holder(store)
+        if found is not None and found.nonce == mine.nonce:  # whichever beat was the last
             delete_key(store, LOCK)
         if isinstance(root, Path):
             root.rmdir()  # of a workspace that was not made; another is not empty

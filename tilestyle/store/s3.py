@@ -25,6 +25,8 @@ _OPTIONS = {
     "request_checksum_calculation": "when_required",
     "response_checksum_validation": "when_required",
 }
+_FOREIGN = (exceptions.BotoCoreError, aiohttp.ClientError, ResponseParserError)
+"""What the libraries raise besides OSErrors."""
 _UNREACHABLE = (
     exceptions.HTTPClientError,
     exceptions.ConnectionError,
@@ -63,7 +65,7 @@ def _as_os_errors(method: Callable[..., Any]) -> Any:
     async def translated(*args: Any, **kwargs: Any) -> Any:
         try:
             return await method(*args, **kwargs)
-        except (exceptions.BotoCoreError, aiohttp.ClientError, ResponseParserError) as error:
+        except _FOREIGN as error:
             raise _os_error(error) from error
 
     return translated
@@ -102,5 +104,5 @@ class S3Store(FsspecStore):
         try:
             async for name in super().list_dir(prefix):
                 yield name
-        except exceptions.BotoCoreError as error:
+        except _FOREIGN as error:
             raise _os_error(error) from error

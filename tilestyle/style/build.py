@@ -110,5 +110,5 @@ def weigh(
         moments=loss.moments,
         tv=loss.tv,
         edges={name: weight for name, weight in preset.edges.items() if name in fit},
-        strength=config.edges.strength,
+        strength=preset.strength if config.edges.strength == "preset" else config.edges.strength,
     )

@@ -9,6 +9,10 @@ from torch import Tensor
 
 Grams = Mapping[str, Tensor]
 
+FLAT = 1e-5
+"""Least norm of a style's correlations that counts: of scattering, a contrast of a third of a step
+of 8 bits. A style of one colour has none at all: without a bound no number would hold its loss."""
+
 
 def cell_weights(window: Tensor, stride: int, rows: int, columns: int) -> Tensor:
     """A (height, width) window averaged over the cells of a feature map, (rows, columns).
@@ -61,7 +65,7 @@ def content_loss(features: Tensor, reference: Tensor) -> Tensor:
 
 
 def style_loss(gram: Tensor, style: Tensor, moments: float = 0.0) -> Tensor:
-    """||CF - CF(S)||^2 / ||CF(S)||^2 of one layer, a float32 scalar.
+    """||CF - CF(S)||^2 / ||CF(S)||^2 of one layer, a float32 scalar; see `FLAT`.
 
     Args:
         gram: Correlations of the image.
@@ -78,7 +82,7 @@ def style_loss(gram: Tensor, style: Tensor, moments: float = 0.0) -> Tensor:
 
 
 def _relative(ours: Tensor, theirs: Tensor) -> Tensor:
-    return (ours - theirs).square().sum() / theirs.square().sum()
+    return (ours - theirs).square().sum() / theirs.square().sum().clamp_min(FLAT**2)
 
 
 def _moments(gram: Tensor) -> tuple[Tensor, Tensor]:

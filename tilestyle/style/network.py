@@ -61,12 +61,14 @@ class Preset:
         content: Weight of each content layer.
         edges: Weight of each layer of the edge term: the finest.
         content_weight: alpha of Eq. (1), with beta = 1 and relative losses (`style.losses`).
+        strength: Weight of the edge term that keeps edges and costs the style little.
     """
 
     style: Mapping[str, float]
     content: Mapping[str, float]
     edges: Mapping[str, float]
     content_weight: float
+    strength: float
 
 
 def usable(layers: Mapping[str, Layer], height: int, width: int) -> list[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tilestyle.style.losses import (
+    FLAT,
     Grams,
     cell_weights,
     content_loss,
@@ -295,7 +296,7 @@ class Objective:
         """Mean square of the styles' features: the measure of a layer's content errors."""
         channels = self.network.layers[layer].channels
         powers = [region.styles[layer].diagonal()[:channels].mean() for region in self.regions]
-        return torch.stack(powers).mean()
+        return torch.stack(powers).mean().clamp_min(FLAT)
 
 
 def _errors(features: Tensor, reference: Tensor) -> Tensor:

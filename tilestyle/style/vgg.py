@@ -123,7 +123,11 @@ class VGG(nn.Module):
         self.layers = self._geometry()
         style = {f"relu{block}_1": 1.0 for block in range(1, 6)}
         self.preset = Preset(
-            style, {"relu4_2": 1.0}, {"relu1_1": 1.0, "relu2_1": 1.0}, variant.content_weight
+            style=style,
+            content={"relu4_2": 1.0},
+            edges={"relu1_1": 1.0, "relu2_1": 1.0},
+            content_weight=variant.content_weight,
+            strength=0.1,
         )
 
     def _geometry(self) -> Mapping[str, Layer]:

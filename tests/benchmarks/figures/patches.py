@@ -6,7 +6,6 @@ from tests.benchmarks.figures.page import Section, numbers, table
 from tests.benchmarks.figures.plates import crop, write_plate
 from tests.benchmarks.figures.runs import WHAT, Place, Run, solve
 from tests.benchmarks.parity import DETAIL, GOALS, SEAM
-from tilestyle.config import KEPT_EDGES
 
 WIDTH, HEIGHT, CORE, OVERLAP = 1536, 1024, 512, 64
 STEPS, LEAST = 16, 5
@@ -17,7 +16,7 @@ def cases(place: Place) -> dict[str, tuple[int, tuple[str, ...]]]:
     masks = place.mask(place.pixels(WIDTH), place.pixels(HEIGHT))
     return {
         "one style": (1, ()),
-        "with edges": (1, (f"edges.strength={KEPT_EDGES}",)),
+        "with edges": (1, ("edges.strength=preset",)),
         "with two regions": (2, (f"style.masks=[{masks}]",)),
     }
 

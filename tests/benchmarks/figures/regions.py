@@ -1,11 +1,12 @@
 """Fig. 4: two styles merge in one picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.figures.edges import HEIGHT, WHOLE, WIDTH
 from tests.benchmarks.figures.page import Section, table
 from tests.benchmarks.figures.plates import write_plate
-from tests.benchmarks.figures.runs import WHAT, Place, Run, solve
+from tests.benchmarks.figures.runs import WHAT, Array, Place, Run, solve
 from tests.benchmarks.figures.scores import style_by_octave
 
 REGIONS = ("upper", "lower")
@@ -20,9 +21,11 @@ def regions(place: Place) -> Section:
         run = _run(place, kind)
         for region, where in enumerate(REGIONS):
             levels = run.region_losses(region)
-            octaves = list(zip(*_losses(run, region), strict=True))
+            octaves = _losses(run, run.result, region)
+            before = _losses(run, run.content, region)
+            by_octave.append((WHAT[kind], f"{where}, content", *_cells(before)))
             for rows, pairs, unit in ((by_level, levels, "level"), (by_octave, octaves, "octave")):
-                rows.append((WHAT[kind], where, *(f"{a:.3f} / {b:.3f}" for a, b in pairs)))
+                rows.append((WHAT[kind], where, *_cells(pairs)))
                 far = [str(n) for n, (own, other) in enumerate(pairs) if own >= other]
                 which = f"{kind}, {where} region, {unit} {' and '.join(far)}"
                 section.expect(not far, f"the other style is nearer ({which})")
@@ -32,7 +35,7 @@ def regions(place: Place) -> Section:
         "of its own network, at every level of the result's pyramid, finest first.",
         _table(by_level, "level"),
         "Then by octave, finest first, by one measure for all: the scattering's layers of the "
-        "octave, whatever network made the picture.",
+        "octave, whatever network made the picture; of the content as well.",
         _table(by_octave, "octave"),
         "![two styles in one picture](figures/figure-4.png)",
     ]
@@ -52,13 +55,15 @@ def _run(place: Place, kind: str) -> Run:
     return solve(place, f"regions-{kind}", content, styles, *place.kinds[kind], *WHOLE, masks)
 
 
-def _losses(run: Run, region: int) -> tuple[list[float], list[float]]:
-    """By octave, inside a region: to its own style, and to the other."""
+def _losses(run: Run, image: Array, region: int) -> list[tuple[float, float]]:
+    """By octave, inside a region: the style loss to its own style, and to the other."""
     mask = run.mask() if region == 0 else 1 - run.mask()
-    own, other = (
-        style_by_octave(run.result, run.style(which), mask) for which in (region, 1 - region)
-    )
-    return own, other
+    own, other = (style_by_octave(image, run.style(which), mask) for which in (region, 1 - region))
+    return list(zip(own, other, strict=True))
+
+
+def _cells(pairs: Sequence[tuple[float, float]]) -> list[str]:
+    return [f"{own:.3f} / {other:.3f}" for own, other in pairs]
 
 
 def _plate(path: Path, run: Run) -> None:
