@@ -23,6 +23,20 @@ class RootArgument(click.ParamType[Any]):
         return as_root(value)
 
 
+PRESET = "preset"
+"""`edges.strength` where none is given."""
+
+
+class StrengthArgument(click.ParamType[Any]):
+    """A number, or PRESET."""
+
+    name = "strength"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Refuse the image that stands behind a bare `--edges`."""
+        return value if value == PRESET else click.FLOAT.convert(value, param, ctx)
+
+
 config_option = click.option("--config", "-c", type=PathArgument, help="YAML file; see configs/.")
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="E.g. solver.steps=100."
@@ -66,12 +80,11 @@ input_options = {
     ),
 }
 
-PRESET = "preset"
-"""`edges.strength` where none is given."""
 region_options = (
     click.option(
         "--edges",
         "strength",
+        type=StrengthArgument(),
         is_flag=False,
         flag_value=PRESET,
         metavar="[STRENGTH]",
@@ -150,7 +163,7 @@ def with_regions(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(
         config: Any,
-        strength: str | None,
+        strength: float | str | None,
         edge_mask: str | None,
         masks: tuple[str, ...],
         own_masks: tuple[str, ...],

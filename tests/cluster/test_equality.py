@@ -187,16 +187,15 @@ def test_targets_of_deep_content_layers_do_not_depend_on_patches(run: Run, tmp_p
     """Where they reach farther than every style layer."""
     layers = ("loss.style_layers={first.0: 1}", "loss.content_layers={second.2: 1}")
     found = []
-    for name, core in (("whole", "null"), ("tiled", "64")):
+    for name, core in (("whole", "null"), ("tiled", "128")):
         run(name, *layers, f"patch.core={core}", "pyramid.coarsest=200", "solver.steps=1")
         workspace = Workspace.open(tmp_path / f"{name}.tilestyle")
         found.append(workspace.load_targets(FINEST)[0]["second.2"])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6 * np.abs(found[0]).max())
 
 
-@pytest.mark.parametrize("colour", [(200, 180, 140), (0, 0, 0), (255, 255, 255)])
-@pytest.mark.parametrize("mode", ["admm", "exact"])
-def test_a_style_of_one_colour(colour: tuple[int, int, int], mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "colour"), [("admm", (200, 180, 140)), ("exact", (0, 0, 0))])
+def test_a_style_of_one_colour(mode: str, colour: tuple[int, int, int], tmp_path: Path) -> None:
     Image.new("RGB", (96, 96), colour).save(tmp_path / "style.png")
     config = small_config("solver.steps=3", "solver.min_steps=1", f"solver.mode={mode}")
     output = tmp_path / "r.tif"
