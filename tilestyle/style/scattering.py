@@ -96,7 +96,7 @@ class Scattering(nn.Module):
             content={"first.2": 1.0},
             edges={"first.0": 1.0, "first.1": 1.0},
             content_weight=0.05,
-            strength=0.06,
+            strength=0.03,
         )
 
     def _geometry(self) -> Mapping[str, Layer]:

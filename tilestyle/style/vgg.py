@@ -127,7 +127,7 @@ class VGG(nn.Module):
             content={"relu4_2": 1.0},
             edges={"relu1_1": 1.0, "relu2_1": 1.0},
             content_weight=variant.content_weight,
-            strength=0.1,
+            strength=0.15,
         )
 
     def _geometry(self) -> Mapping[str, Layer]:
