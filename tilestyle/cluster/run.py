@@ -1,8 +1,8 @@
 """Run one graph on a cluster: values as they come, errors in one clear line, a stop that drains."""
 
-import asyncio
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -11,7 +11,8 @@ from types import FrameType
 from typing import Any
 
 import torch
-from distributed import Client, Future, KilledWorker, Scheduler, Worker
+from dask import annotate
+from distributed import Client, Future, KilledWorker, Worker
 from distributed.comm import CommClosedError
 
 from tilestyle.cluster.records import Place
@@ -23,6 +24,8 @@ Done = Callable[[int, Any], None]
 Finished = SimpleQueue[Future | None]
 """Futures as they finish; None: a signal asks to stop."""
 
+OWNER = "client"
+"""Annotation of a task: the client that waits for it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -53,7 +56,8 @@ def run_graph(client: Client, graph: Sequence[Any], done: Done | None) -> list[A
     finished: Finished = SimpleQueue()
     results: list[Any] = [None] * len(graph)
     with _signals_to(finished):
-        futures = client.compute(list(graph))
+        with annotate(**{OWNER: client.id}):
+            futures = client.compute(list(graph))
         place = {future.key: i for i, future in enumerate(futures)}
         for future in futures:
             future.add_done_callback(finished.put)
@@ -146,33 +150,16 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _drain(client: Client, futures: Sequence[Future]) -> None:
     """Give up all tasks that wait, and let those that run come to their end, and their records."""
+    for future in futures:
+        future.release()
     with suppress(OSError, RuntimeError, CancelledError):  # the cluster itself may be what failed
-        ours = client.run_on_scheduler(_wanted, client=client.id)
-        for future in futures:
-            future.release()
-        # what comes to an end may have made room for one more
         while client.status == "running" and any(
-            client.run(_waited_for, ours, on_error="ignore").values()
+            client.run(_busy, client.id, on_error="ignore").values()
         ):
-            pass
+            time.sleep(0.1)
 
 
-def _wanted(client: str, dask_scheduler: Scheduler) -> set[str]:
-    """Keys of all unfinished tasks that a client waits for; others may share the cluster."""
-    found: set[str] = set()
-    left = list(dask_scheduler.clients[client].wants_what)
-    while left:
-        task = left.pop()
-        if task.key not in found and task.state not in ("memory", "forgotten"):
-            found.add(task.key)
-            left += task.dependencies
-    return found
-
-
-async def _waited_for(keys: set[str], dask_worker: Worker) -> bool:
-    """Wait until a worker executes none of these tasks; whether it did."""
-    waited = False
-    while any(task.key in keys for task in dask_worker.state.executing):
-        waited = True
-        await asyncio.sleep(0.1)
-    return waited
+def _busy(client: str, dask_worker: Worker) -> bool:
+    """Whether a worker executes a task of this client; others may share the cluster."""
+    owners = [(task.annotations or {}).get(OWNER) for task in dask_worker.state.executing]
+    return client in owners
