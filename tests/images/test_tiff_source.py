@@ -443,6 +443,27 @@ def test_columns_of_strips_are_read_in_bounded_windows(
         np.testing.assert_array_equal(read(open_source(path)), turned)
 
 
+@pytest.mark.parametrize(
+    ("description", "kept"),
+    [
+        ("ImageJ=1.54f\nimages=1\n", False),
+        ("SCIFIO=0.46\n", False),
+        ('{"shape": [75, 90, 3]}', False),
+        ("Aperio Image Library v12\n90x75", False),
+        ("<OME></OME>\n", False),
+        ("A picture of ImageJ=", True),
+    ],
+)
+def test_a_description_of_the_layout_is_no_description_of_the_picture(
+    tmp_path: Path, description: str, kept: bool
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, picture(), photometric="rgb", description=description, metadata=None, software=False
+    )
+    assert open_source(path).metadata.description == (description if kept else "")
+
+
 def test_pages_are_chosen_by_number(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     with tifffile.TiffWriter(path) as writer:

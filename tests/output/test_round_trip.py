@@ -182,6 +182,26 @@ def test_print_lays_what_is_transparent_on_white(tmp_path: Path) -> None:
     assert found[40:80, 30:90].min() == 255
 
 
+def test_texts_that_no_tag_can_hold_as_they_are(tmp_path: Path) -> None:
+    texts = {
+        270: b"ImageJ=1.54f\nimages=3\n\0",
+        306: "2024:05:06 07:08:0é\0".encode("latin-1"),
+        315: b" \0\0Erika M. \0",
+        33432: b"A photographer \0an editor\0",
+    }
+    tags = [(code, 2, len(data), data, True) for code, data in texts.items()]
+    content(tmp_path / "c.tif", picture("uint8", 3), extratags=tags, datetime=None)
+    through(tmp_path / "c.tif", tmp_path / "r.tif")
+    with tifffile.TiffFile(tmp_path / "r.tif") as file:
+        found = {code: file.pages[0].tags.valueof(code) for code in texts}
+    assert found == {
+        270: None,
+        306: None,
+        315: "Erika M.",
+        33432: "A photographer; an editor",
+    }
+
+
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
 def test_alpha_of_other_formats(tmp_path: Path, suffix: str) -> None:
     image = picture("uint8", 4)

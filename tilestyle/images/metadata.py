@@ -11,6 +11,19 @@ _INCHES = {"inch": Fraction(1), "cm": Fraction(254, 100)}
 _LARGEST = 2**32 - 1
 
 
+def text_of(data: bytes) -> str:
+    """The text of a tag of type ASCII: UTF-8, or else Windows' Latin-1.
+
+    NULs end its parts, of which Exif's Copyright has two: photographer and editor. They are joined,
+    since a NUL within a text is one that libtiff warns of.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    return "; ".join(part.rstrip(" ") for part in text.split("\0") if part.strip(" "))
+
+
 @dataclass(frozen=True)
 class Resolution:
     """Pixels of a unit of length, exactly as a file has them.

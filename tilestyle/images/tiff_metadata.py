@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from tifffile import TiffPage
 
-from tilestyle.images.metadata import Metadata, Resolution, Unit
+from tilestyle.images.metadata import Metadata, Resolution, Unit, text_of
 
 LOG = logging.getLogger(__name__)
 
@@ -16,6 +16,9 @@ _X_RESOLUTION, _Y_RESOLUTION = 282, 283
 _UNITS: dict[int, Unit] = {1: "none", 2: "inch", 3: "cm"}
 _MOST_BYTES = 16 << 20
 _DATE_LENGTH = 19
+# How descriptions begin and end that tell programs how a file is laid out: wrong of any other file.
+_LAYOUTS = "ImageJ=", "SCIFIO=", '{"shape":', "shape=", "Aperio "
+_LAYOUT_ENDS = "OME>", "</scn>"
 
 
 def read_metadata(page: TiffPage, file: BinaryIO, *, swapped: bool, name: str) -> Metadata:
@@ -27,9 +30,12 @@ def read_metadata(page: TiffPage, file: BinaryIO, *, swapped: bool, name: str) -
         swapped: Stored rows are upright columns.
         name: The file name, for remarks.
     """
-    texts = {field: _text(_raw(page, file, code, name)) for field, code in _TEXTS.items()}
-    if len(texts["date"]) != _DATE_LENGTH or texts["date"][16] != ":":
+    texts = {field: text_of(_raw(page, file, code, name)) for field, code in _TEXTS.items()}
+    if not _is_date(texts["date"]):
         texts["date"] = ""
+    description = texts["description"]
+    if description.startswith(_LAYOUTS) or description.rstrip().endswith(_LAYOUT_ENDS):
+        texts["description"] = ""
     return Metadata(
         **texts,
         xmp=_raw(page, file, _XMP, name),
@@ -50,12 +56,8 @@ def _raw(page: TiffPage, file: BinaryIO, code: int, name: str) -> bytes:
     return file.read(tag.valuebytecount)
 
 
-def _text(data: bytes) -> str:
-    data = data.rstrip(b"\0 ")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+def _is_date(text: str) -> bool:
+    return len(text) == _DATE_LENGTH and text[16] == ":" and text.isascii()
 
 
 def _resolution(page: TiffPage, swapped: bool) -> Resolution | None:
