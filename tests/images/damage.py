@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pyvips
 
@@ -47,6 +48,7 @@ def damages() -> Iterator[Damage]:
     yield from _sizes_and_offsets()
     yield from _circles()
     yield from _bombs()
+    yield from _contradictions()
     yield from _unsupported()
 
 
@@ -196,6 +198,28 @@ def _bombs() -> Iterator[Damage]:
             data[data.index(at) + 9 : data.index(at) + 13] = b"\xff\xff\xff\x0f"
         page.segments = [bytes(data)]
         yield Damage(f"inner-size-{code}", make_tiff(page), ("TIFF_CORRUPT",))
+
+
+def _contradictions() -> Iterator[Damage]:
+    def one(name: str, made: Page) -> Damage:
+        return Damage(name, make_tiff(made), ("TIFF_CORRUPT",))
+
+    def jpeg() -> Page:
+        return make_page(picture(), photometric=RGB, compression=JPEG, rows=HEIGHT)
+
+    yield one("jpeg-of-8-bits-as-16", jpeg().set(258, SHORT, 16, 16, 16))
+    yield one("jpeg-of-8-bits-as-1", jpeg().drop(258))
+    deep = jpeg()
+    deep.segments = [bytes(imagecodecs.jpeg_encode(picture(12), bitspersample=12))]
+    yield one("jpeg-of-12-bits-as-8", deep)
+    grey = jpeg().set(258, SHORT, 8).set(262, SHORT, BLACK_IS_ZERO).set(277, SHORT, 1)
+    yield one("jpeg-in-colour-as-grey", grey)
+    # As many bytes as 32 rows of RGB.
+    four = make_page(picture(8, 4)[:24], photometric=RGB, compression=WEBP)
+    yield one("webp-with-alpha-as-rgb", four.set(258, SHORT, 8, 8, 8).set(277, SHORT, 3))
+    lossy = make_page(picture(8, 4)[:24], photometric=RGB, compression=WEBP)
+    lossy.segments = [bytes(imagecodecs.webp_encode(picture(8, 4)[:24], level=90, lossless=False))]
+    yield one("lossy-webp-with-alpha-as-rgb", lossy.set(258, SHORT, 8, 8, 8).set(277, SHORT, 3))
 
 
 def _unsupported() -> Iterator[Damage]:

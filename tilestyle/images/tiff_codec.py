@@ -1,6 +1,6 @@
 """Decoding one strip or tile, and finding the damage that its codec passes over.
 
-Sizes in JPEG and WebP data are checked first: a codec trusts them.
+Sizes, depths and channels in JPEG and WebP data are checked first: a codec trusts them.
 """
 
 import logging
@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 _FAX = {COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4}
 
 _PLANAR = 2
+_COLORS = 3
 
 _TOO_LITTLE_SPACE = re.compile("INSUFFICIENT_SPACE|TOO_SMALL|too small")
 
@@ -115,6 +116,8 @@ class SegmentDecoder:
             return "it holds no JPEG data"
         if not self._fits(jpeg.width, jpeg.height, index):
             return f"its JPEG data are of {jpeg.width} x {jpeg.height} pixels"
+        if not self._has_samples(len(jpeg.sampling)) or jpeg.depth != self._page.bitspersample:
+            return f"its JPEG data are of {len(jpeg.sampling)} samples of {jpeg.depth} bits"
         if jpeg.body is None:
             raise self._truncated(index)
         return jpeg_complaint(jpeg)
@@ -127,8 +130,17 @@ class SegmentDecoder:
 
     def _webp_problem(self, data: bytes, index: int) -> str | None:
         width, height = _webp_size(data)
-        fits = self._fits(width, height, index)
-        return None if fits else f"its WebP data are of {width} x {height} pixels"
+        if not self._fits(width, height, index):
+            return f"its WebP data are of {width} x {height} pixels"
+        # Of four samples, the decoder makes up an alpha that is missing.
+        if self._page.samplesperpixel == _COLORS and _webp_has_alpha(data):
+            return "its WebP data have an alpha channel"
+        return None
+
+    def _has_samples(self, count: int) -> bool:
+        """Whether a JPEG image has the samples of a segment; grey ones decode to any colour."""
+        expected = 1 if self._page.planarconfig == _PLANAR else self._page.samplesperpixel
+        return count == expected or (count == 1 and expected == _COLORS)
 
     def _fits(self, width: int, height: int, index: int) -> bool:
         """Whether an image in a segment has its size, surplus rows aside, or reaches the edge."""
@@ -177,3 +189,10 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack_from("<HH", head, 6)
     return width & 0x3FFF, height & 0x3FFF
+
+
+def _webp_has_alpha(data: bytes) -> bool:
+    """Whether WebP data, which tell a size, decode to four channels."""
+    if data[12:16] == b"VP8X":
+        return bool(data[20] & 0x10)
+    return data[12:16] == b"VP8L" and bool(data[24] & 0x10)

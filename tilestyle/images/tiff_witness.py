@@ -32,6 +32,7 @@ class JpegStream:
         head: All before the coded pixels, without remarks of applications.
         body: The coded pixels; None if their end is missing.
         sampling: Samples across and down of each component, for those of the first of all.
+        depth: Bits of a sample.
         is_plain: It is sequential and of 8 bits, as nearly all are.
     """
 
@@ -40,6 +41,7 @@ class JpegStream:
     head: bytes
     body: bytes | None
     sampling: tuple[tuple[int, int], ...]
+    depth: int
     is_plain: bool
 
 
@@ -71,7 +73,7 @@ def _jpeg(frame: tuple[int, bytes] | None, head: bytes, rest: bytes) -> JpegStre
     sampling = tuple((part >> 4, part & 15) for part in data[7::3])
     body, end, _ = rest.partition(_END)
     is_plain = marker in _SEQUENTIAL and depth == 8
-    return JpegStream(width, height, head, body if end else None, sampling, is_plain)
+    return JpegStream(width, height, head, body if end else None, sampling, depth, is_plain)
 
 
 def jpeg_complaint(jpeg: JpegStream) -> str | None:
