@@ -181,6 +181,41 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], alpha: bool, mess
         plan_layout((9, 9), Output(compression="jpeg"), dtype=np.dtype(np.uint8))
 
 
+def test_lzw_may_make_pixels_larger() -> None:
+    pixels, shape = np.dtype(np.uint8), (30_000, 30_000)
+    with pytest.raises(UserError, match=r"at most 2\.6 GB before LZW.* takes 2\.7; .*deflate"):
+        plan_layout(shape, Output(profile="print"), dtype=pixels)
+    plan_layout(shape, Output(profile="print", compression="deflate"), dtype=pixels)
+    plan_layout((28_000, 30_000), Output(profile="print"), dtype=pixels)
+
+
+def test_a_classic_tiff_that_grows_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff_writer, "_CLASSIC_BYTES", 10_000)
+    with pytest.raises(UserError, match=r"a\.tif: .*set output\.profile: archive"):
+        write(tmp_path / "a.tif", picture("uint8", 100, 80))
+    assert not list(tmp_path.iterdir())
+    write(tmp_path / "a.tif", picture("uint8", 100, 80), profile="archive")
+
+
+@pytest.mark.parametrize(
+    "x", [Fraction(1585245585, 2**30), Fraction(1, 2**32 - 1), Fraction(2**32 - 1)]
+)
+def test_resolutions_of_halves_fit_in_32_bits(tmp_path: Path, x: Fraction) -> None:
+    image = picture("uint8", 301, 517)
+    layout = plan_layout((301, 517), Output(profile="archive", tile=64), dtype=image.dtype)
+    tags = Tags(srgb_profile(), Resolution(x, Fraction(300), "cm"), "tilestyle test")
+    write_tiff(tmp_path / "a.tif", [image], layout, tags)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        pages = [file.pages[0], *file.pages[0].pages]
+        found = [Fraction(*page.tags["XResolution"].value) for page in pages]
+    assert found[0] == x
+    for level, value in enumerate(found):
+        assert value > 0
+        assert abs(value - x / 2**level) <= Fraction(1, 2**32 - 1)
+
+
 def test_bands_that_do_not_fit(tmp_path: Path) -> None:
     image = picture("uint8", 100, 80)
     layout = plan_layout((100, 80), Output(), dtype=image.dtype)

@@ -50,10 +50,22 @@ class Resolution:
         value = Fraction(dpi).limit_denominator(min(10_000, max(1, int(_LARGEST / dpi))))
         return cls(value, value, "inch")
 
+    def halved(self, times: int) -> "Resolution":
+        """Of an image halved so often: the nearest fractions of 32 bits that are not 0."""
+        if not times:
+            return self
+        return Resolution(_short(self.x / 2**times), _short(self.y / 2**times), self.unit)
+
     @property
     def dpi(self) -> float | None:
         """Dots per inch to the right; None without a unit."""
         return float(self.x * _INCHES[self.unit]) if self.unit in _INCHES else None
+
+
+def _short(value: Fraction) -> Fraction:
+    """The nearest fraction to a positive value whose numerator and denominator have 32 bits."""
+    denominator = max(1, min(_LARGEST, int(_LARGEST / value)))
+    return value.limit_denominator(denominator) or Fraction(1, _LARGEST)
 
 
 @dataclass(frozen=True)

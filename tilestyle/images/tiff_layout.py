@@ -20,6 +20,8 @@ Profile: TypeAlias = Literal["print", "archive"]
 # Above the first most readers of classic TIFF have given up, above the second none can succeed.
 _PRINT_BYTES = 2_000_000_000
 _CLASSIC_LIMIT = 3_900_000_000
+_MOST_LZW = 1.5
+"""By how much LZW makes pixels larger at most: a code of 12 bits a byte. Grain comes near 1.4."""
 _STRIP_BYTES = 1 << 20
 _RARE = {"zstd", "webp"}
 _PHOTOS_ONLY = {"webp", "jpeg"}
@@ -110,7 +112,10 @@ def plan_layout(
         raise ValueError(f"dtype is {dtype}, it must be uint8 or uint16")
     row_bytes = width * (colors + alpha) * dtype.itemsize
     profile = pick_profile(height * row_bytes, options)
-    compression = _pick_compression(options, dtype, colors, alpha, profile)
+    compression = _pick_compression(options, dtype)
+    if profile == "print":
+        _check_classic(height * row_bytes, compression)
+    _check_compression(compression, dtype, colors, alpha, profile)
     shapes = half_shapes(shape, options.tile) if profile == "archive" else [shape]
 
     def page(size: Shape) -> Page:
@@ -125,27 +130,34 @@ def plan_layout(
 
 
 def pick_profile(raw: int, options: Output) -> Profile:
-    """The profile of a file with `raw` bytes of pixels before compression.
-
-    Raises:
-        UserError: The image is too large for the one that is asked for.
-    """
+    """The profile of a file with `raw` bytes of pixels before compression."""
     if options.profile == "auto":
         return "print" if raw < _PRINT_BYTES else "archive"
-    if options.profile == "print" and raw > _CLASSIC_LIMIT:
-        raise UserError(
-            f"output.profile: print is a classic TIFF of at most 3.9 GB before compression, "
-            f"the image takes {raw / 1e9:.1f}; choose archive, or output.depth: 8"
-        )
     return options.profile
 
 
-def _pick_compression(
-    options: Output, dtype: np.dtype[Any], colors: int, alpha: bool, profile: Profile
-) -> Compression:
-    chosen = options.compression
-    if chosen == "auto":
+def _check_classic(raw: int, compression: Compression) -> None:
+    """Refuse pixels that a classic TIFF may not be able to hold."""
+    most = _CLASSIC_LIMIT / _MOST_LZW if compression == "lzw" else _CLASSIC_LIMIT
+    if raw <= most:
+        return
+    remedy = "output.depth: 8" if raw > _CLASSIC_LIMIT else "output.compression: deflate"
+    named = "LZW, which makes grain larger" if compression == "lzw" else "compression"
+    raise UserError(
+        f"output.profile: print is a classic TIFF of at most {most / 1e9:.1f} GB before {named}, "
+        f"the image takes {raw / 1e9:.1f}; choose archive, or {remedy}"
+    )
+
+
+def _pick_compression(options: Output, dtype: np.dtype[Any]) -> Compression:
+    if options.compression == "auto":
         return "lzw" if dtype == np.uint8 else "deflate"
+    return options.compression
+
+
+def _check_compression(
+    chosen: Compression, dtype: np.dtype[Any], colors: int, alpha: bool, profile: Profile
+) -> None:
     if chosen in _PHOTOS_ONLY and (dtype != np.uint8 or colors != 3 or alpha):
         raise UserError(
             f"output.compression: {chosen} holds RGB of 8 bits without alpha; choose lzw or "
@@ -158,4 +170,3 @@ def _pick_compression(
         )
     if chosen in _RARE:
         LOG.warning("output.compression: many programs cannot read %s in TIFF", chosen)
-    return chosen

@@ -40,7 +40,8 @@ class Tags:
             level: Of the pyramid; 0 is the image itself, which alone has metadata.
             colors: 3 (RGB) or 4 (CMYK).
         """
-        x, y = (value / 2**level for value in (self.resolution.x, self.resolution.y))
+        resolution = self.resolution.halved(level)
+        x, y = resolution.x, resolution.y
         ink_set = [(_INK_SET, _SHORT, 1, _CMYK_INKS, True)] if colors == 4 else []
         return {
             "software": False if level else self.software,
@@ -48,7 +49,7 @@ class Tags:
             "iccprofile": self.profile,
             "extratags": ink_set if level else [*ink_set, *self._texts(), *self._blobs()],
             "resolution": ((x.numerator, x.denominator), (y.numerator, y.denominator)),
-            "resolutionunit": _UNITS[self.resolution.unit],
+            "resolutionunit": _UNITS[resolution.unit],
         }
 
     def _texts(self) -> Iterator[Tag]:

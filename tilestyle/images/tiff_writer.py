@@ -36,6 +36,8 @@ _COMPRESSIONS: dict[Compression, str | None] = {
     "jpeg": "jpeg",
 }
 _UNPREDICTED = {"none", "webp", "jpeg"}
+# What offsets of 32 bits reach, less 90 MB for tags.
+_CLASSIC_BYTES = 4_200_000_000
 _REDUCED = 1
 _WORKERS = min(8, os.cpu_count() or 1)
 _LOOK_AHEAD = 2 * _WORKERS
@@ -96,11 +98,22 @@ def write_partial(unfinished: Path, feed: Feed, layout: Layout, tags: Tags) -> N
 
 
 def append(unfinished: Path, feed: Feed, layout: Layout, tags: Tags) -> list[list[int]]:
-    """Write all pages, segment after segment; returns the checksums of each page's segments."""
+    """Write all pages, segment after segment; returns the checksums of each page's segments.
+
+    Raises:
+        UserError: The encoded pixels do not fit in a classic TIFF.
+    """
     big = layout.profile == "archive"
     checks: list[list[int]] = [[] for _ in layout.pages]
+    size = 0
 
     def noted(level: int, segment: Segment) -> bytes:
+        nonlocal size
+        size += len(segment.data)
+        if size > _CLASSIC_BYTES and not big:
+            name = unfinished.name.removesuffix(".partial")
+            problem = f"its compressed pixels take more than {_CLASSIC_BYTES / 1e9:.1f} GB"
+            raise UserError(f"{name}: {problem}; set output.profile: archive")
         checks[level].append(segment.check)
         return segment.data
 
