@@ -251,10 +251,10 @@ def _image_codecs() -> Iterator[Case]:
         page.segments = [bytes(part) for part in coded]
         yield Case(f"ycbcr-{sampling}", make_tiff(page), expected, 4 if sampling == "444" else 12)
         tables, page.segments = _shared_tables(page.segments)
-        page.set(JPEG_TABLES, UNDEFINED, *tables)
-        yield Case(
-            f"ycbcr-tables-{sampling}", make_tiff(page), expected, 4 if sampling == "444" else 12
-        )
+        for name, padding in (("tables", b""), ("padded-tables", b"\0")):
+            page.set(JPEG_TABLES, UNDEFINED, *tables, *padding)
+            tolerance = 4 if sampling == "444" else 12
+            yield Case(f"ycbcr-{name}-{sampling}", make_tiff(page), expected, tolerance)
     page = make_page(smooth, photometric=RGB, compression=DEFLATE, planar=True)
     page.tags[259] = SHORT, (JPEG,)
     planes = np.moveaxis(smooth, -1, 0)
@@ -344,6 +344,15 @@ def _pages() -> Iterator[Case]:
     yield Case("old-subfile-type", make_tiff(page(), page(other).set(255, SHORT, 2)), expected)
     mask = make_page(picture(1, 1), photometric=4, bits=1).set(SUBFILE, LONG, 4)
     yield Case("mask", make_tiff(page(), mask, big=True), expected)
+    small = page(half).set(SUBFILE, LONG, 1)
+    yield Case("all-flagged", make_tiff(small, page().set(SUBFILE, LONG, 1)), expected)
+    finer = make_page(np.ones((200, 200, 1), np.uint8), photometric=4, bits=1)
+    masked = page()
+    masked.parts = [finer.set(SUBFILE, LONG, 4)]
+    yield Case("finer-mask-in-a-part", make_tiff(masked), expected)
+    around = page()
+    around.parts = [page(np.kron(other, np.ones((2, 2, 1), np.uint8)))]
+    yield Case("page-before-its-parts", make_tiff(around), expected, 0, Input(page=1))
     parts = page()
     parts.parts = [page(half), page(half[::2, ::2])]
     yield Case("pyramid-of-parts", make_tiff(parts), expected)
@@ -379,6 +388,7 @@ def _quirks() -> Iterator[Case]:
     yield _rgb("undefined-sample-format", page().set(339, SHORT, 4, 4, 4))
     yield _rgb("predictor-without-compression", page().set(317, SHORT, 2))
     yield _rgb("unknown-tags", page().set(65000, ASCII, *b"what\0").set(50000, LONG, 7))
+    yield _rgb("rgb-with-subsampling", page(compression=LZW).set(530, SHORT, 2, 2))
     yield _rgb("no-such-orientation", page().set(ORIENTATION, SHORT, 9))
     yield _rgb("no-unit", page().set(296, SHORT, 1).set(282, 5, (72, 0)))
     yield Case("no-link-at-the-end", make_tiff(whole)[:-4], wide(picture(), 8))

@@ -257,6 +257,9 @@ def _unsupported() -> Iterator[Damage]:
     raw = page().set(254, LONG, 1)
     raw.parts = [page()]
     yield one("preview-of-a-raw-file", raw, "TIFF_LAYOUT")
+    small = make_page(picture()[::2, ::2], photometric=RGB)
+    small.parts = [page()]
+    yield one("preview-of-a-part", small, "TIFF_LAYOUT")
     pair = make_tiff(page(), page())
     yield Damage("two-pages", pair, ("TIFF_MULTIPAGE",))
     cmyk = pyvips.Image.profile_load("cmyk")

@@ -474,6 +474,43 @@ def test_pages_are_chosen_by_number(tmp_path: Path) -> None:
     assert "no page 4, the file has 3" in refused(path, Input(page=4))
 
 
+def test_a_stack_of_imagej_in_one_directory(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    stack = np.stack([picture(), 255 - picture()])
+    tifffile.imwrite(path, stack, imagej=True, photometric="rgb", metadata={"axes": "ZYXS"})
+    assert refused(path).startswith("TIFF_MULTIPAGE: a.tif: it has 2 pages")
+    with tifffile.TiffWriter(path, imagej=True) as writer:
+        writer.write(stack, photometric="rgb", truncate=True, metadata={"axes": "ZYXS"})
+    assert refused(path).startswith("TIFF_MULTIPAGE: a.tif: it is a stack of 2 planes; ")
+    np.testing.assert_array_equal(read(open_source(path, Input(page=1))), planes(picture()))
+    told = {"description": "ImageJ=1.54f\nimages=2\n", "metadata": None}
+    tifffile.imwrite(path, picture(), photometric="rgb", **told)
+    np.testing.assert_array_equal(read(open_source(path)), planes(picture()))
+
+
+def test_each_part_is_walked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(picture(), photometric="rgb", subifds=30)
+        for _ in range(30):
+            writer.write(picture()[::2, ::2], photometric="rgb", subfiletype=1)
+    # The page lists all of its parts, and each is followed by the next.
+    monkeypatch.setattr("tilestyle.images.tiff_directory._MOST_DIRECTORIES", 31)
+    np.testing.assert_array_equal(read(open_source(path)), planes(picture()))
+
+
+def test_alpha_takes_the_room_of_one_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif"
+    image = picture(channels=4)
+    tifffile.imwrite(path, image, photometric="rgb", extrasamples=["unassalpha"], tile=(16, 16))
+    monkeypatch.setattr("tilestyle.images.tiff_source.most_bytes", lambda page: 16 * WIDTH * 4)
+    np.testing.assert_array_equal(read(open_source(path)), planes(image[..., :3]))
+    monkeypatch.setattr("tilestyle.images.tiff_source.most_bytes", lambda page: 16 * WIDTH * 3)
+    assert refused(path).startswith("TIFF_TOO_BIG: a.tif: ")
+
+
 def test_the_limit_of_pixels_is_an_option(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, picture(), photometric="rgb")

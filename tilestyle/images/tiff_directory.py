@@ -91,6 +91,8 @@ class DirectoryReader:
         self._file = file.fileno()
         self._name = name
         self._seen = 0
+        self._parts: dict[int, int] = {}
+        """Pixels of the parts that were walked, by offset; 0 for previews and masks."""
         self.size = os.fstat(self._file).st_size
         head = self._bytes(0, 8, "the header lies")
         self._order = "<" if head[:2] == b"II" else ">"
@@ -123,6 +125,20 @@ class DirectoryReader:
             self._walk_parts(page, frozenset())
         return pages
 
+    def check_parts(self, page: Directory) -> None:
+        """Refuse a page that is but a preview of one of its parts.
+
+        A mask may be finer than its image.
+
+        Raises:
+            UserError: TIFF_LAYOUT.
+        """
+        parts = self._integers(page.entries.get(_SUBDIRECTORIES))
+        if max((self._parts.get(part, 0) for part in parts), default=0) > _pixels(page):
+            problem = "its page is smaller than a part of it (a SubIFD)"
+            remedy = "export the image alone, or read the page with --page"
+            raise refusal("TIFF_LAYOUT", self._name, problem, remedy)
+
     def check_tags(self, directory: Directory) -> None:
         """Refuse a page with a tag that matters and cannot be read.
 
@@ -142,9 +158,14 @@ class DirectoryReader:
             raise refusal("TIFF_SAMPLE", self._name, problem, remedy)
 
     def _chain(self, offset: int, above: frozenset[int]) -> Iterator[Directory]:
-        """A directory and its successors; `above` are those that they are parts of."""
+        """A directory and its successors up to a part that was walked.
+
+        Args:
+            offset: Where the first lies, 0 for none.
+            above: Those that they are parts of.
+        """
         passed = set(above)
-        while offset:
+        while offset and offset not in self._parts:
             if offset in passed:
                 raise self._corrupt("its directories run in a circle")
             passed.add(offset)
@@ -159,8 +180,12 @@ class DirectoryReader:
         above |= {directory.offset}
         for offset in self._integers(directory.entries.get(_SUBDIRECTORIES)):
             chain = self._chain(offset, above)
+            walked = {}
             while part := self._next_part(chain):
                 self._walk_parts(part, above)
+                walked[part.offset] = 0 if part.is_reduced else _pixels(part)
+            # Not before: a part of one of them that leads back to them is a circle.
+            self._parts |= walked
 
     def _next_part(self, chain: Iterator[Directory]) -> Directory | None:
         try:
@@ -234,7 +259,7 @@ def choose_page(pages: list[Directory], number: int | None, *, name: str) -> Dir
     """The page to read: the only one of full size, or the one asked for.
 
     Pages flagged as previews or masks, and those of at most half the size of the largest, are
-    no artwork of their own.
+    no artwork of their own. Where all are flagged, it is the largest.
 
     Args:
         pages: The main chain.
@@ -250,11 +275,13 @@ def choose_page(pages: list[Directory], number: int | None, *, name: str) -> Dir
             problem = f"there is no page {number}, the file has {len(pages)}"
             raise refusal("TIFF_MULTIPAGE", name, problem, "choose another with --page")
         return pages[number - 1]
-    whole = [number for number, page in enumerate(pages) if not page.is_reduced] or [0]
-    if pages[whole[0]].is_reduced and _SUBDIRECTORIES in pages[whole[0]].entries:
+    whole = [number for number, page in enumerate(pages) if not page.is_reduced]
+    if not whole and _SUBDIRECTORIES in pages[0].entries:
         problem = "its pages are previews, the image is in parts as camera raw files have it"
         raise refusal("TIFF_LAYOUT", name, problem, "export it as TIFF")
-    largest = max((pages[number] for number in whole), key=lambda page: page.width * page.height)
+    if not whole:
+        return max(pages, key=_pixels)
+    largest = max((pages[number] for number in whole), key=_pixels)
     full = [number + 1 for number in whole if not _is_half(pages[number], largest)]
     if len(full) > 1:
         listed = ", ".join(map(str, full[:5])) + (" ..." if len(full) > 5 else "")
@@ -262,6 +289,10 @@ def choose_page(pages: list[Directory], number: int | None, *, name: str) -> Dir
         remedy = "choose one of the content with --page, or save it alone"
         raise refusal("TIFF_MULTIPAGE", name, problem, remedy)
     return pages[full[0] - 1]
+
+
+def _pixels(page: Directory) -> int:
+    return page.width * page.height
 
 
 def _is_half(page: Directory, largest: Directory) -> bool:

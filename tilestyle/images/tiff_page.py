@@ -1,11 +1,12 @@
 """One parsed page of a TIFF: what is read of it, and what its tags leave open."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from tifffile import COMPRESSION, TIFF, TiffPage
+from tifffile import COMPRESSION, PHOTOMETRIC, TIFF, TiffPage
 
 from tilestyle.config import Input
 from tilestyle.errors import UserError, refusal
@@ -38,6 +39,7 @@ _INCH_BY_UNIT = {2: 1.0, 3: 2.54}
 _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION = 274, 282, 283
 _NDPI = 65420
 _UINT, _HORIZONTAL, _FLOATING = 1, 2, 3
+_STACK = re.compile(r"ImageJ=.*?^images=(\d{1,9})", re.DOTALL | re.MULTILINE)
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def check_page(page: TiffPage, options: Input, name: str) -> None:
     """Refuse a size, a kind or a compression that is not read.
 
     Raises:
-        UserError: TIFF_CORRUPT, TIFF_TOO_BIG, TIFF_LAYOUT or TIFF_COMPRESSION.
+        UserError: TIFF_CORRUPT, TIFF_TOO_BIG, TIFF_LAYOUT, TIFF_MULTIPAGE or TIFF_COMPRESSION.
     """
     width, height = page.imagewidth, page.imagelength
     if width < 1 or height < 1:
@@ -74,6 +76,18 @@ def check_page(page: TiffPage, options: Input, name: str) -> None:
         label = getattr(page.compression, "name", page.compression)
         problem = f"the compression {label} is not supported"
         raise refusal("TIFF_COMPRESSION", name, problem, "save the image with LZW or deflate")
+    if options.page is None:
+        _check_stack(page, name)
+
+
+def _check_stack(page: TiffPage, name: str) -> None:
+    """Refuse a stack of ImageJ whose other planes follow the first one without a directory."""
+    told = _STACK.match(page.description)
+    count = int(told[1]) if told and page.compression == COMPRESSION.NONE else 1
+    # Others may have kept the description of a stack for one plane of it.
+    if count > 1 and page.parent.filehandle.size >= count * page.nbytes:
+        problem = f"it is a stack of {count} planes"
+        raise refusal("TIFF_MULTIPAGE", name, problem, "choose its first with --page 1")
 
 
 def settled_samples(page: TiffPage, name: str) -> Samples:
@@ -86,6 +100,8 @@ def settled_samples(page: TiffPage, name: str) -> Samples:
     if samples.dropped:
         LOG.warning("%s: %d extra channels are left out", name, samples.dropped)
     page.photometric = samples.photometric
+    if page.photometric != PHOTOMETRIC.YCBCR:
+        page.subsampling = None  # a tag that some converters to RGB leave behind
     if not samples.is_float and page.sampleformat != _UINT:
         page.sampleformat = _UINT
         page.dtype = page._dtype = np.dtype(TIFF.SAMPLE_DTYPES[_UINT, samples.bits])

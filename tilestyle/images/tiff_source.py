@@ -63,6 +63,8 @@ class TiffSource:
         with header_errors(self.name), path.open("rb") as raw:
             reader = DirectoryReader(raw, self.name)
             chosen = choose_page(reader.pages(options.page), options.page, name=self.name)
+            if options.page is None:
+                reader.check_parts(chosen)
             reader.check_tags(chosen)
             with TiffFile(raw, name=self.name) as file:
                 file.filehandle.seek(chosen.offset)
@@ -104,15 +106,18 @@ class TiffSource:
 
     def _pieces(self, step: int, *, with_alpha: bool) -> Iterator[Stored]:
         """Upright (rows, width, samples) as stored, of few enough rows to be converted."""
-        count = self._samples.channels
-        if with_alpha and self._samples.alpha is not None:
-            count = self._samples.alpha + 1
+        count = self._count(with_alpha=with_alpha)
         high = max(1, _PIECE // self.width)
         self._stamp.check()
         for window in self._windows(step, count):
             for top in range(0, len(window), high):
                 yield window[top : top + high]
         self._stamp.check()
+
+    def _count(self, *, with_alpha: bool) -> int:
+        """Leading samples to read: the colours, or all up to the opacity if there is one."""
+        samples = self._samples
+        return samples.alpha + 1 if with_alpha and samples.alpha is not None else samples.channels
 
     def _windows(self, step: int, count: int) -> Iterator[Stored]:
         """The leading `count` samples, upright, in windows of whole rows or columns of segments."""
@@ -139,7 +144,7 @@ class TiffSource:
         return unit, other * count * self._page.dtype.itemsize
 
     def _check_window(self) -> None:
-        unit, line = self._unit(self._samples.channels + (self._samples.alpha or 0))
+        unit, line = self._unit(self._count(with_alpha=True))
         if unit * line > most_bytes(self._page):
             problem = f"a row of its strips or tiles takes {unit * line >> 20} MiB when decoded"
             remedy = "save it with smaller tiles"

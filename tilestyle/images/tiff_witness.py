@@ -47,7 +47,9 @@ class JpegStream:
 
 def read_jpeg(tables: bytes, data: bytes) -> JpegStream | None:
     """Take a stream and its separate tables apart; None if it is no JPEG."""
-    stream = tables + data
+    kept, mark, padding = tables.rpartition(_END)
+    # Some writers fill the tables up to an even number of bytes.
+    stream = kept + mark + padding.lstrip(b"\0") + data
     at, head, frame = 0, [_START], None
     while at + 4 <= len(stream) and stream[at] == 0xFF:
         marker = stream[at + 1]
