@@ -131,8 +131,17 @@ def _write_png(output: Path, counted: _Counted) -> None:
         between = partial.with_name(f"{partial.name}.tif")
         try:
             _write_tiff(between, counted)
-            image = pyvips.Image.new_from_file(str(between), access="sequential")
-            image.pngsave(str(partial))
+            _convert(between, partial, output)
             sync(partial)
         finally:
             between.unlink(missing_ok=True)
+
+
+def _convert(tiff: Path, png: Path, output: Path) -> None:
+    image = pyvips.Image.new_from_file(str(tiff), access="sequential")
+    try:
+        image.pngsave(str(png))
+    except pyvips.Error as error:
+        problem = f"cannot be written ({' '.join(str(error).split())})"
+        remedy = "free space on the disk or write to another one"
+        raise UserError(f"{output}: {problem}; {remedy}") from error

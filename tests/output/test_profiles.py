@@ -112,6 +112,18 @@ def test_a_proof_counts_what_inks_cannot_show(tmp_path: Path, suffix: str) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tif", output.name]
 
 
+def test_a_proof_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise pyvips.Error("unable to call pngsave\n  write error")
+
+    monkeypatch.setattr(pyvips.Image, "pngsave", fail, raising=False)
+    picture = write(tmp_path / "c.tif", patches((1, 2, 3)))
+    with pytest.raises(UserError, match=r"p\.png: cannot be written .*free space") as caught:
+        proof(picture, tmp_path / "p.png", Press(cmyk_profile()))
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.tif"]
+
+
 def test_a_proof_shows_paper_and_sees_beyond_srgb(tmp_path: Path) -> None:
     image = patches((255, 255, 255), (0, 255, 0))
     press = Press(cmyk_profile(), paper=True)

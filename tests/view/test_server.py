@@ -196,6 +196,15 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path, view: View) ->
     assert [entry.name for entry in tmp_path.iterdir()] == ["diary.txt"]
 
 
+def test_the_folder_one_is_in(tmp_path: Path, view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "FILES", {})  # the library may be missing
+    (tmp_path / "site").mkdir()
+    monkeypatch.chdir(tmp_path / "site")
+    write_site(view, Path())
+    assert (tmp_path / "site" / "view.json").is_file()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["site"]
+
+
 @pytest.mark.usefixtures("library")
 def test_the_command_says_where_and_ends_at_an_interrupt(workspace: Path) -> None:
     command = [sys.executable, "-m", "tilestyle", "view", str(workspace), "--no-browser"]

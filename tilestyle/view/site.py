@@ -50,6 +50,7 @@ def write_site(view: View, folder: Path) -> None:
     """
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UserError(f"{folder}: is not empty; give a new folder")
+    folder = folder.resolve()  # "." has no name
     with partial_folder(folder) as partial:
         site = partial / "site"
         site.mkdir()
