@@ -25,8 +25,9 @@ def picture(dtype: str) -> Array:
 
 def read(path: Path, options: Input | None = None) -> Array:
     source = open_source(path, options)
-    whole = np.concatenate(list(source.rows(16)), axis=1)
-    assert whole.dtype == source.dtype
+    bands = list(source.rows(16))
+    assert {band.dtype for band in bands} == {source.dtype}
+    whole = np.concatenate(bands, axis=1)
     assert whole.shape == (3, source.height, source.width)
     return whole
 
@@ -99,6 +100,20 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.zarr: 1 samples .* NaN"):
         read(tmp_path / "a.zarr")
     assert read(tmp_path / "a.zarr", Input(nan_to=1))[1, 40, 3] == 65535
+
+
+def test_clipping_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    image = picture("float32")
+    image[:, 40, 3] = -0.5, 1.5, 1
+    write(tmp_path / "a.zarr", image, chunks=(3, 32, 32))
+    assert read(tmp_path / "a.zarr")[:, 40, 3].tolist() == [0, 65535, 65535]
+    assert "a.zarr: 2 samples outside 0 to 1 were clipped" in caplog.text
+
+
+def test_the_other_byte_order(tmp_path: Path) -> None:
+    image = picture("uint16")
+    write(tmp_path / "a.zarr", image.astype(">u2"), zarr_format=2, chunks=(3, 32, 32))
+    np.testing.assert_array_equal(read(tmp_path / "a.zarr"), image)
 
 
 def test_a_damaged_chunk_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Zarr arrays, plain or those of OME-Zarr 0.4 and 0.5."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels, as_uint16, srgb_profile
 from tilestyle.images.limits import check_size, check_whole
 from tilestyle.images.metadata import Metadata
+
+LOG = logging.getLogger(__name__)
 
 _PIECE = 1 << 22
 _KINDS = {"uint8", "uint16", "float16", "float32", "float64"}
@@ -42,6 +45,7 @@ class ZarrSource:
     def __init__(self, path: Path, options: Input) -> None:
         self.name = path.name
         self._nan_to = options.nan_to
+        self._clipped = 0
         self.profile = srgb_profile()
         try:
             node = zarr.open(str(path), mode="r")
@@ -62,6 +66,7 @@ class ZarrSource:
     def _pieces(self) -> Iterator[Pixels]:
         chunk = self._array.chunks[self._axes[1]]
         high = chunk * max(1, _PIECE // (self.width * chunk))
+        self._clipped = 0
         for top in range(0, self.height, high):
             window: list[int | slice] = [0] * self._array.ndim
             for axis in self._axes:
@@ -74,7 +79,11 @@ class ZarrSource:
                 raise self._refusal(f"{problem} ({_one_line(error)})") from error
             kept = sorted(self._axes)
             band = np.moveaxis(band, [kept.index(axis) for axis in self._axes], [0, 1, 2])
-            yield np.ascontiguousarray(band if band.dtype.kind == "u" else self._scaled(band))
+            pixels = band if band.dtype.kind == "u" else self._scaled(band)
+            # Integers may be stored in the other byte order.
+            yield np.ascontiguousarray(pixels.astype(self.dtype, copy=False))
+        if self._clipped:
+            LOG.warning("%s: %d samples outside 0 to 1 were clipped", self.name, self._clipped)
 
     def _scaled(self, band: Any) -> Pixels:
         light = band.astype(np.float32)
@@ -85,6 +94,7 @@ class ZarrSource:
                 problem = f"{count} samples of a part of it are NaN or infinite"
                 raise UserError(f"{self.name}: {problem}; give a value for them with --nan-to")
             light[bad] = self._nan_to
+        self._clipped += int(np.count_nonzero((light < 0) | (light > 1)))
         return as_uint16(np.clip(light, 0, 1))
 
     def _find_axes(self, axes: str | None) -> tuple[int, int, int]:
