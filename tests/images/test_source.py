@@ -18,6 +18,7 @@ from tilestyle.config import Input
 from tilestyle.errors import UserError
 from tilestyle.images import Source, open_source
 from tilestyle.images.color import to_srgb
+from tilestyle.images.exif import exif_texts
 
 Array = NDArray[Any]
 
@@ -189,6 +190,39 @@ def test_resolution_of_jpeg(tmp_path: Path, unit: int, density: int, dpi: float 
     data = imagecodecs.jpeg_encode(picture())
     path.write_bytes(data[:13] + struct.pack(">BHH", unit, density, density) + data[18:])
     assert open_source(path).dpi == (None if dpi is None else pytest.approx(dpi))
+
+
+def exif(texts: dict[int, bytes]) -> bytes:
+    """An EXIF block of tags of type ASCII."""
+    entries, values = b"", b""
+    for code, text in sorted(texts.items()):
+        place = 8 + 2 + 12 * len(texts) + 4 + len(values)
+        value = text if len(text) <= 4 else struct.pack("<I", place)
+        entries += struct.pack("<HHI4s", code, 2, len(text), value)
+        values += text if len(text) > 4 else b""
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(texts)) + entries + bytes(4) + values
+
+
+def test_texts_of_exif(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    block = exif(
+        {270: b"A b\0", 315: "Jos\xe9 M\xfcller\0".encode("latin-1"), 33432: b"E. M.\0F. N.\0"}
+    )
+    data = imagecodecs.jpeg_encode(picture())
+    path.write_bytes(data[:2] + struct.pack(">BBH", 0xFF, 0xE1, len(block) + 2) + block + data[2:])
+    found = open_source(path).metadata
+    assert found.description == "A b"
+    assert found.artist == "José Müller"
+    assert found.copyright == "E. M.; F. N."
+    for end in range(len(block)):
+        exif_texts(block[:end])
+
+
+def test_ten_bits_reach_white(tmp_path: Path) -> None:
+    path = tmp_path / "a.avif"
+    white = np.full((64, 64, 3), 65535, np.uint16)
+    save(path, white, "rgb16", compression="av1", bitdepth=10, lossless=True)
+    np.testing.assert_array_equal(read(open_source(path)), planes(white))
 
 
 def test_resolution_of_png(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """JPEG 2000, decoded whole by OpenJPEG."""
 
+import logging
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,13 +17,16 @@ from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.limits import check_size, check_whole
 from tilestyle.images.metadata import Metadata
 
+LOG = logging.getLogger(__name__)
+
 JPEG2000_MAGIC = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 """How a JP2 file begins, and a bare code stream."""
 
 _HEADER = struct.Struct(">4x2xHIIII16xHB")
 _OPENJPEG_BYTES = 4  # of a sample while it is decoded
 _DEPTHS = range(8, 17)
-_ICC = 2
+# Methods of a colour box: a profile of a restricted kind, or of any, which JPX may have.
+_RESTRICTED, _ANY = 2, 3
 _PIECE = 1 << 22
 
 
@@ -63,6 +67,8 @@ class Jpeg2000Source:
         self.profile = srgb_profile()
         embedded = _embedded_profile(data[:start])
         self._conversion = pick_profile(embedded, channels, options, name=self.name)
+        if channels == 3 and self._conversion is None:
+            LOG.warning("%s: has no ICC profile, its numbers are taken for sRGB", self.name)
         if options.working_space == "preserve" and channels == 3 and self._conversion:
             self.profile, self._conversion = self._conversion, None
 
@@ -73,7 +79,7 @@ class Jpeg2000Source:
     def _pieces(self) -> Iterator[Pixels]:
         self._stamp.check()
         try:
-            decoded = imagecodecs.jpeg2k_decode(self._stamp.path.read_bytes())
+            decoded = imagecodecs.jpeg2k_decode(_unconverted(self._stamp.path.read_bytes()))
         except Exception as error:  # the codec raises several types
             raise self._damaged(" ".join(str(error).split())) from error
         image = decoded.reshape(*decoded.shape[:2], -1)
@@ -96,10 +102,22 @@ class Jpeg2000Source:
         return UserError(f"{self.name}: {problem}; copy or export it again")
 
 
-def _embedded_profile(boxes: bytes) -> bytes | None:
-    """The ICC profile in the boxes before the code stream."""
+def _profile_box(boxes: bytes) -> int | None:
+    """Where the boxes before the code stream name one with an ICC profile; None for none."""
     at = boxes.find(b"colr")
-    if at < 4 or len(boxes) < at + 7 or boxes[at + 4] != _ICC:
+    has_profile = at >= 4 and len(boxes) >= at + 7 and boxes[at + 4] in (_RESTRICTED, _ANY)
+    return at if has_profile else None
+
+
+def _embedded_profile(boxes: bytes) -> bytes | None:
+    at = _profile_box(boxes)
+    if at is None:
         return None
     length = int.from_bytes(boxes[at - 4 : at])
     return boxes[at + 7 : at - 4 + length]
+
+
+def _unconverted(data: bytes) -> bytes:
+    """The file as one whose profile the decoder does not know: others it converts to sRGB."""
+    at = _profile_box(data[: data.find(JPEG2000_MAGIC[1])])
+    return data if at is None else data[: at + 4] + bytes([_ANY]) + data[at + 5 :]

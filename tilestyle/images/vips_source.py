@@ -13,9 +13,10 @@ from tilestyle.errors import UserError
 from tilestyle.images.alpha import Filler
 from tilestyle.images.bands import rebanded
 from tilestyle.images.color import Pixels, pick_profile, srgb_profile, transform
+from tilestyle.images.exif import exif_texts
 from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.limits import check_size, check_whole
-from tilestyle.images.metadata import Metadata
+from tilestyle.images.metadata import Metadata, text_of
 
 _MM_PER_INCH = 25.4
 # What libvips reports, in pixels per mm, for files that tell no resolution.
@@ -29,6 +30,7 @@ _KNOWN = ("jpegload", "uhdrload", "pngload", "spngload", "webpload", "gifload", 
 _STREAMED = ("jpegload", "pngload", "spngload")
 _INTEGERS = ("uchar", "ushort")
 _COLORS = 3
+_DESCRIPTION, _ARTIST, _COPYRIGHT = 270, 315, 33432
 
 
 class VipsSource:
@@ -110,7 +112,7 @@ class VipsSource:
     def _upright(self) -> Any:
         # Orientations 1 and 2 keep the order of the rows.
         image = self._load("sequential" if self._turn <= 2 else "random")
-        return self._to_srgb(image.autorot())
+        return self._to_srgb(_spread(image.autorot()))
 
     def _to_srgb(self, image: Any) -> Any:
         embedded = None
@@ -147,6 +149,14 @@ class VipsSource:
         )
 
 
+def _spread(image: Any) -> Any:
+    """Samples of HEIF's 10 bits over the whole range of 16: libvips leaves the lower bits 0."""
+    if image.format != "ushort" or not image.get("vips-loader").startswith("heif"):
+        return image
+    empty = 16 - image.get("bits-per-sample")
+    return (image * (0xFFFF / (0xFFFF >> empty << empty))).rint().cast("ushort")
+
+
 def _dpi(image: Any, field: str) -> float | None:
     density = float(image.get(field))
     told = image.get_typeof("resolution-unit") and density != 1.0
@@ -159,18 +169,14 @@ def _metadata(image: Any) -> Metadata:
     def blob(field: str) -> bytes:
         return bytes(image.get(field)) if image.get_typeof(field) else b""
 
-    def text(field: str) -> str:
-        name = f"exif-ifd0-{field}"
-        if not image.get_typeof(name):
-            return ""
-        # "text (text, ASCII, 5 components, 5 bytes)"
-        twice = image.get(name).rpartition(", ASCII, ")[0]
-        return str(twice[: (len(twice) - 2) // 2]).strip()
-
+    found = exif_texts(blob("exif-data"))
+    description, artist, notice = (
+        text_of(found.get(code, b"")) for code in (_DESCRIPTION, _ARTIST, _COPYRIGHT)
+    )
     return Metadata(
-        description=text("ImageDescription"),
-        artist=text("Artist"),
-        copyright=text("Copyright"),
+        description=description,
+        artist=artist,
+        copyright=notice,
         xmp=blob("xmp-data"),
         iptc=blob("iptc-data"),
     )
