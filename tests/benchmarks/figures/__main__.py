@@ -5,12 +5,11 @@
 Plates are of images painted by code, by the network that is code alone. With a photograph,
 paintings and the small trained VGG in ../shared/data the numbers are of these, too; their plates
 stay in the folder of the runs. Each figure's section is written into docs/results.md as soon as it
-is there. With --keep, what is there already is not run again. Fails where a claim does not hold.
+is there. With --keep, what is there already is not run again. Says what does not hold.
 """
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -58,7 +57,6 @@ def main() -> None:
             print(f"{body}\n", flush=True)
             missed += section.missed
     print("\n" + ("; ".join(missed) if missed else "All claims hold."))
-    sys.exit(bool(missed))
 
 
 def _made(place: Place, names: list[str]) -> Iterator[Section]:
