@@ -1,5 +1,6 @@
 """Soft proof: what a picture will look like in print, and how much of it the inks cannot show."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,17 +132,16 @@ def _write_png(output: Path, counted: _Counted) -> None:
         between = partial.with_name(f"{partial.name}.tif")
         try:
             _write_tiff(between, counted)
-            _convert(between, partial, output)
+            _convert(between, partial)
             sync(partial)
         finally:
             between.unlink(missing_ok=True)
 
 
-def _convert(tiff: Path, png: Path, output: Path) -> None:
+def _convert(tiff: Path, png: Path) -> None:
+    """Write a PNG; what libvips says of a full disk is raised as the system would say it."""
     image = pyvips.Image.new_from_file(str(tiff), access="sequential")
     try:
         image.pngsave(str(png))
     except pyvips.Error as error:
-        problem = f"cannot be written ({' '.join(str(error).split())})"
-        remedy = "free space on the disk or write to another one"
-        raise UserError(f"{output}: {problem}; {remedy}") from error
+        raise OSError(errno.ENOSPC, " ".join(str(error).split())) from error

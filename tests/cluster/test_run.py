@@ -130,22 +130,13 @@ def shared() -> Iterator[LocalCluster]:
         yield cluster
 
 
-def test_a_scheduler_that_goes_away_is_one_clear_line() -> None:
-    remote = LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        host="127.0.0.1",
-        protocol="tcp://",
-        dashboard_address=None,
-    )
-
+def test_a_scheduler_that_goes_away_is_one_clear_line(shared: LocalCluster) -> None:
     def close() -> None:
         STARTED.wait(60)
         GO_ON.set()
-        remote.close()
+        shared.close()
 
-    with connect(ClusterConfig(kind=remote.scheduler_address)) as cluster:
+    with connect(ClusterConfig(kind=shared.scheduler_address)) as cluster:
         threading.Thread(target=close).start()
         graph = [delayed(wait_to_be_told, pure=False)()]
         graph += [delayed(time.sleep, pure=False)(0.1) for _ in range(100)]

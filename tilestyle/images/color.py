@@ -1,6 +1,7 @@
 """Conversion of pixels to sRGB through ICC profiles."""
 
 import functools
+import logging
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from tilestyle.config import Input
 from tilestyle.errors import UserError, refusal
+
+LOG = logging.getLogger(__name__)
 
 Pixels: TypeAlias = NDArray[np.unsignedinteger[Any]]
 """Samples of dtype uint8 (0..255) or uint16 (0..65535)."""
@@ -197,6 +200,16 @@ def pick_profile(
         raise refusal("CMYK_NO_PROFILE", name, problem, "name its profile with --cmyk-profile")
     profile = _named_profile(options.cmyk_profile)
     check_profile(profile, 4, name=options.cmyk_profile)
+    return profile
+
+
+def pick_with_remark(
+    embedded: bytes | None, channels: int, options: Input, *, name: str
+) -> bytes | None:
+    """As `pick_profile`, of formats that print work comes in: missing profiles are spoken of."""
+    profile = pick_profile(embedded, channels, options, name=name)
+    if profile is None and channels == 3:
+        LOG.warning("%s: has no ICC profile, its numbers are taken for sRGB", name)
     return profile
 
 

@@ -1,6 +1,5 @@
 """JPEG 2000, decoded whole by OpenJPEG."""
 
-import logging
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,10 @@ import numpy as np
 from tilestyle.config import Input
 from tilestyle.errors import UserError
 from tilestyle.images.bands import rebanded
-from tilestyle.images.color import Pixels, pick_profile, srgb_profile, to_srgb
+from tilestyle.images.color import Pixels, pick_with_remark, srgb_profile, to_srgb
 from tilestyle.images.fingerprint import Stamp
 from tilestyle.images.limits import check_size, check_whole
 from tilestyle.images.metadata import Metadata
-
-LOG = logging.getLogger(__name__)
 
 JPEG2000_MAGIC = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 """How a JP2 file begins, and a bare code stream."""
@@ -66,9 +63,7 @@ class Jpeg2000Source:
         self.dtype: np.dtype[Any] = np.dtype(np.uint8 if self._bits == 8 else np.uint16)
         self.profile = srgb_profile()
         embedded = _embedded_profile(data[:start])
-        self._conversion = pick_profile(embedded, channels, options, name=self.name)
-        if channels == 3 and self._conversion is None:
-            LOG.warning("%s: has no ICC profile, its numbers are taken for sRGB", self.name)
+        self._conversion = pick_with_remark(embedded, channels, options, name=self.name)
         if options.working_space == "preserve" and channels == 3 and self._conversion:
             self.profile, self._conversion = self._conversion, None
 

@@ -1,6 +1,5 @@
 """The meaning of TIFF samples: from what the decoder returns to RGB."""
 
-import logging
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -16,13 +15,11 @@ from tilestyle.images.color import (
     check_lab_profile,
     lab_to_srgb,
     light_to_srgb,
-    pick_profile,
+    pick_with_remark,
     srgb_profile,
     to_srgb,
 )
 from tilestyle.images.tiff_samples import Samples
-
-LOG = logging.getLogger(__name__)
 
 Stored: TypeAlias = NDArray[Any]
 """(rows, width, samples) as stored: bool, uint8, uint16, float16 or float32."""
@@ -144,10 +141,7 @@ def _source_profile(page: TiffPage, samples: Samples, options: Input, name: str)
             check_lab_profile(embedded, name=name)
         return None
     channels = 3 if samples.is_palette else samples.channels
-    profile = pick_profile(embedded, channels, options, name=name)
-    if profile is None and channels == 3:
-        LOG.warning("%s: has no ICC profile, its numbers are taken for sRGB", name)
-    return profile
+    return pick_with_remark(embedded, channels, options, name=name)
 
 
 def _table(page: TiffPage, samples: Samples, dtype: np.dtype[Any], name: str) -> Pixels | None:
